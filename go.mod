@@ -1,0 +1,3 @@
+module github.com/scepter-pki/scepter
+
+go 1.26.0
