@@ -1,0 +1,444 @@
+package v1alpha1
+
+import (
+	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// ScepEndpoint is a SCEP service (RFC 8894): registration-authority servers, the
+// routes to them, their RA certificates, and the rules by which devices get
+// certificates from an issuer.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:subresource:scale:specpath=.spec.server.replicas,statuspath=.status.replicas,selectorpath=.status.selector
+// +kubebuilder:resource:path=scependpoints,shortName=scep,categories=scepter
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Replicas",type=string,JSONPath=`.status.replicas`
+// +kubebuilder:printcolumn:name="URL",type=string,JSONPath=`.status.urls[0]`
+// +kubebuilder:printcolumn:name="RA not after",type=string,JSONPath=`.status.raCredential.notAfter`,priority=1
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name must be a DNS-1035 label of at most 40 characters (lower-case letters, digits and '-', a letter first): the objects made from it add suffixes"
+type ScepEndpoint struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// What is wanted.
+	// +required
+	Spec ScepEndpointSpec `json:"spec"`
+
+	// What there is.
+	// +optional
+	Status ScepEndpointStatus `json:"status,omitempty"`
+}
+
+// ScepEndpointList is a list of ScepEndpoints.
+//
+// +kubebuilder:object:root=true
+type ScepEndpointList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []ScepEndpoint `json:"items"`
+}
+
+// ScepEndpointSpec is what is wanted of an endpoint.
+//
+// +kubebuilder:validation:XValidation:rule="self.issuance.mode != 'CertificateRequest' || self.challenges.all(c, c.type != 'Static' || (has(c.static) && c.static.acknowledgeStoredChallenge))",message="a static challenge stays readable in stored CertificateRequests: set static.acknowledgeStoredChallenge to true if that is acceptable",fieldPath=".challenges"
+// +kubebuilder:validation:XValidation:rule="self.templates.filter(t, has(t.default) && t.default).size() == 1 || self.templates.size() == 1",message="mark exactly one template with default: true"
+type ScepEndpointSpec struct {
+	// How certificates are issued.
+	// +required
+	Issuance Issuance `json:"issuance"`
+
+	// The RACredential to sign and decrypt with. Left out: one is made, named after
+	// the endpoint with the suffix "-ra", from the issuer of issuance.
+	// +optional
+	RACredentialRef *LocalReference `json:"raCredentialRef,omitempty"`
+
+	// The kinds of certificate on offer.
+	// +required
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Templates []EndpointTemplate `json:"templates"`
+
+	// Proofs that let a device in; any one of them suffices.
+	// +required
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	Challenges []Challenge `json:"challenges"`
+
+	// How devices reach the endpoint.
+	// +optional
+	// +kubebuilder:default={}
+	Exposure Exposure `json:"exposure,omitempty"`
+
+	// Algorithms beyond AES and SHA-2 that old devices need.
+	// +optional
+	// +kubebuilder:default={}
+	Compatibility Compatibility `json:"compatibility,omitempty"`
+
+	// The servers.
+	// +optional
+	// +kubebuilder:default={}
+	Server Server `json:"server,omitempty"`
+
+	// Whether the operator leaves this endpoint as it is. Servers go on serving.
+	// +optional
+	// +kubebuilder:default=false
+	Suspend bool `json:"suspend,omitempty"`
+}
+
+// IssuanceMode says how certificates are issued.
+// +kubebuilder:validation:Enum=CertificateRequest
+type IssuanceMode string
+
+// The issuance modes.
+const (
+	// IssuanceCertificateRequest makes a cert-manager CertificateRequest for each enrolment.
+	IssuanceCertificateRequest IssuanceMode = "CertificateRequest"
+)
+
+// Issuance says how certificates are issued.
+type Issuance struct {
+	// How certificates are issued: by a cert-manager CertificateRequest for each enrolment.
+	// +optional
+	// +kubebuilder:default=CertificateRequest
+	Mode IssuanceMode `json:"mode,omitempty"`
+
+	// The issuer of the devices' certificates.
+	// +required
+	IssuerRef IssuerReference `json:"issuerRef"`
+
+	// How long a device's request waits for the issuer before it is answered PENDING
+	// and the device polls (RFC 8894, section 2.5).
+	// +optional
+	// +kubebuilder:default="15s"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('60s')",message="pendingAfter must be between 1s and 60s: devices give up on an unanswered request"
+	PendingAfter metav1.Duration `json:"pendingAfter,omitempty"`
+}
+
+// EndpointTemplate puts a CertificateTemplate on offer.
+type EndpointTemplate struct {
+	// Name of this entry within the endpoint.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	Name string `json:"name"`
+
+	// The CertificateTemplate.
+	// +required
+	TemplateRef LocalReference `json:"templateRef"`
+
+	// Whether this entry serves requests that match no other. A single entry is the default in any case.
+	// +optional
+	Default bool `json:"default,omitempty"`
+}
+
+// ChallengeType says what kind of proof a device brings.
+// +kubebuilder:validation:Enum=Static
+type ChallengeType string
+
+// The challenge types.
+const (
+	// ChallengeStatic is one password for all devices, from a Secret.
+	ChallengeStatic ChallengeType = "Static"
+)
+
+// Challenge is a way for a device to prove that it may enrol.
+//
+// +kubebuilder:validation:XValidation:rule="self.type != 'Static' || has(self.static)",message="type Static needs the field static with a secretRef",fieldPath=".static"
+type Challenge struct {
+	// Name of this entry within the endpoint; audit records and metrics carry it.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=40
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	Name string `json:"name"`
+
+	// Kind of proof.
+	// +required
+	Type ChallengeType `json:"type"`
+
+	// A password shared by all devices.
+	// +optional
+	Static *StaticChallenge `json:"static,omitempty"`
+}
+
+// StaticChallenge is a password shared by all devices.
+type StaticChallenge struct {
+	// The Secret's key that holds the password. One line per password; a second
+	// line is valid beside the first, for a change without an outage.
+	// +required
+	SecretRef SecretKeyReference `json:"secretRef"`
+
+	// Acknowledges that the password stays readable in the stored CertificateRequests
+	// to whoever may read those.
+	// +optional
+	AcknowledgeStoredChallenge bool `json:"acknowledgeStoredChallenge,omitempty"`
+}
+
+// Exposure says how devices reach an endpoint.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.ingress) && !has(self.gateway) || has(self.hosts) && self.hosts.size() > 0",message="an Ingress or Gateway route needs at least one entry in hosts",fieldPath=".hosts"
+type Exposure struct {
+	// Host names of the endpoint. A host belongs to the endpoint whole: every path is routed to it.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=8
+	Hosts []Host `json:"hosts,omitempty"`
+
+	// Expose by an Ingress.
+	// +optional
+	Ingress *IngressExposure `json:"ingress,omitempty"`
+
+	// Expose by Gateway API routes.
+	// +optional
+	Gateway *GatewayExposure `json:"gateway,omitempty"`
+
+	// Addresses, in CIDR notation, of proxies whose X-Forwarded-For is believed.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=43
+	// +kubebuilder:validation:items:XValidation:rule="isCIDR(self)",message="must be a range in CIDR notation such as 10.0.0.0/8 or fd00::/8"
+	TrustedProxies []string `json:"trustedProxies,omitempty"`
+}
+
+// PlainHTTP says whether plain HTTP is served.
+// +kubebuilder:validation:Enum=Enabled;Disabled
+type PlainHTTP string
+
+// The values of PlainHTTP.
+const (
+	PlainHTTPEnabled  PlainHTTP = "Enabled"
+	PlainHTTPDisabled PlainHTTP = "Disabled"
+)
+
+// Host is a host name of an endpoint.
+//
+// +kubebuilder:validation:XValidation:rule="self.http == 'Enabled' || has(self.tls)",message="with http Disabled a host needs tls: nothing would be served otherwise",fieldPath=".tls"
+type Host struct {
+	// The DNS name.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
+	Name string `json:"name"`
+
+	// Whether plain HTTP is served. SCEP messages are signed and encrypted by
+	// themselves, and many devices know nothing else (RFC 8894, section 7.10).
+	// +optional
+	// +kubebuilder:default=Enabled
+	HTTP PlainHTTP `json:"http,omitempty"`
+
+	// Serve HTTPS too.
+	// +optional
+	TLS *HostTLS `json:"tls,omitempty"`
+}
+
+// HostTLS says where a host's TLS certificate comes from.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.issuerRef) != has(self.secretName)",message="set either issuerRef (a certificate is issued) or secretName (a Secret of yours), not both"
+type HostTLS struct {
+	// Issuer of the TLS certificate.
+	// +optional
+	IssuerRef *IssuerReference `json:"issuerRef,omitempty"`
+
+	// Secret of type kubernetes.io/tls with a certificate of yours.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	SecretName string `json:"secretName,omitempty"`
+}
+
+// IngressExposure exposes an endpoint by an Ingress.
+type IngressExposure struct {
+	// Name of the IngressClass. Left out: the cluster's default class.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	ClassName *string `json:"className,omitempty"`
+}
+
+// GatewayMode says who ends TLS.
+// +kubebuilder:validation:Enum=HTTP;TLSPassthrough
+type GatewayMode string
+
+// The gateway modes.
+const (
+	// GatewayHTTP routes HTTP; the Gateway ends TLS.
+	GatewayHTTP GatewayMode = "HTTP"
+	// GatewayTLSPassthrough routes TLS by name; the servers end it.
+	GatewayTLSPassthrough GatewayMode = "TLSPassthrough"
+)
+
+// GatewayExposure exposes an endpoint by Gateway API routes.
+type GatewayExposure struct {
+	// The Gateways, and listeners in them, to attach to.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	ParentRefs []GatewayParentReference `json:"parentRefs"`
+
+	// HTTP (an HTTPRoute; TLS ends at the Gateway) or TLSPassthrough (a TLSRoute; TLS ends at the servers).
+	// +optional
+	// +kubebuilder:default=HTTP
+	Mode GatewayMode `json:"mode,omitempty"`
+}
+
+// GatewayParentReference names a Gateway, or one of its listeners.
+type GatewayParentReference struct {
+	// Name of the Gateway.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+
+	// Namespace of the Gateway. Left out: the endpoint's own.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Namespace string `json:"namespace,omitempty"`
+
+	// Name of a listener. Left out: all that fit.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	SectionName string `json:"sectionName,omitempty"`
+}
+
+// LegacyAlgorithm is an algorithm that RFC 8894 merely tolerates (section 2.9).
+// +kubebuilder:validation:Enum="3DES";"SHA-1"
+type LegacyAlgorithm string
+
+// The legacy algorithms.
+const (
+	TripleDES LegacyAlgorithm = "3DES"
+	SHA1      LegacyAlgorithm = "SHA-1"
+)
+
+// Compatibility allows what old devices need.
+type Compatibility struct {
+	// Algorithms accepted and announced beside AES and SHA-2.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=2
+	LegacyAlgorithms []LegacyAlgorithm `json:"legacyAlgorithms,omitempty"`
+}
+
+// Server describes the servers.
+type Server struct {
+	// Number of servers.
+	// +optional
+	// +kubebuilder:default=2
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100
+	Replicas *int32 `json:"replicas,omitempty"`
+
+	// Processor and memory of each server. Left out: requests of 50m and 64Mi, a memory limit of 256Mi.
+	// +optional
+	Resources *corev1.ResourceRequirements `json:"resources,omitempty"`
+
+	// Labels of the nodes to run on.
+	// +optional
+	// +mapType=atomic
+	// +kubebuilder:validation:MaxProperties=16
+	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
+
+	// Taints to tolerate.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
+}
+
+// ScepEndpointStatus is what there is of an endpoint.
+type ScepEndpointStatus struct {
+	// Generation of the spec that this status speaks of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// Conditions: Ready and what it sums up, and Reconciling or Stalled while they are true.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=12
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// URLs that devices use.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	URLs []string `json:"urls,omitempty"`
+
+	// Servers that exist.
+	// +optional
+	Replicas int32 `json:"replicas,omitempty"`
+
+	// Label selector of the servers' pods, for the scale subresource.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Selector string `json:"selector,omitempty"`
+
+	// The RA credential in use.
+	// +optional
+	RACredential *EndpointCredentialStatus `json:"raCredential,omitempty"`
+
+	// What the servers may ask the issuer for. An admission policy holds them to it.
+	// +optional
+	Grants *IssuanceGrants `json:"grants,omitempty"`
+
+	// Value of the annotation scepter.dev/reconcile-requested-at that was handled last.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	LastHandledReconcileAt string `json:"lastHandledReconcileAt,omitempty"`
+}
+
+// EndpointCredentialStatus describes the RA credential that an endpoint uses.
+type EndpointCredentialStatus struct {
+	// Name of the RACredential.
+	// +required
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+
+	// ID of the generation that GetCACert shows.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	ActiveGeneration string `json:"activeGeneration,omitempty"`
+
+	// When the active generation's first certificate ends.
+	// +optional
+	NotAfter *metav1.Time `json:"notAfter,omitempty"`
+
+	// ID of the generation that is being rolled out, if any.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	NextGeneration string `json:"nextGeneration,omitempty"`
+
+	// When the active generation became so.
+	// +optional
+	SwitchedAt *metav1.Time `json:"switchedAt,omitempty"`
+}
+
+// IssuanceGrants is the union of what an endpoint's templates allow.
+type IssuanceGrants struct {
+	// Usages that a CertificateRequest may name.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=32
+	Usages []certmanagerv1.KeyUsage `json:"usages,omitempty"`
+
+	// Longest duration that a CertificateRequest may name.
+	// +optional
+	MaxDuration *metav1.Duration `json:"maxDuration,omitempty"`
+}

@@ -1,0 +1,83 @@
+package v1alpha1
+
+// IssuerReference names a cert-manager issuer (or an external issuer that
+// cert-manager's CertificateRequests can name).
+type IssuerReference struct {
+	// API group of the issuer.
+	// +optional
+	// +kubebuilder:default="cert-manager.io"
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Group string `json:"group,omitempty"`
+
+	// Kind of the issuer: Issuer in the same namespace, ClusterIssuer, or the kind of an external issuer.
+	// +optional
+	// +kubebuilder:default=Issuer
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Kind string `json:"kind,omitempty"`
+
+	// Name of the issuer.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+}
+
+// LocalReference names an object in the same namespace.
+type LocalReference struct {
+	// Name of the object in the same namespace.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+}
+
+// SecretKeyReference names one key of a Secret in the same namespace.
+type SecretKeyReference struct {
+	// Name of the Secret in the same namespace.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+
+	// Key within the Secret's data.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[-._a-zA-Z0-9]+$`
+	Key string `json:"key"`
+}
+
+// KeyAlgorithm names a public key algorithm.
+// +kubebuilder:validation:Enum=RSA;ECDSA
+type KeyAlgorithm string
+
+// The public key algorithms.
+const (
+	RSAKey   KeyAlgorithm = "RSA"
+	ECDSAKey KeyAlgorithm = "ECDSA"
+)
+
+// Labels and annotations that Scepter puts on objects.
+const (
+	// LabelEndpoint carries the name of the ScepEndpoint an object belongs to.
+	LabelEndpoint = GroupName + "/endpoint"
+	// LabelRACredential carries the name of the RACredential an object belongs to.
+	LabelRACredential = GroupName + "/racredential"
+	// LabelTransaction carries a keyed hash of (transactionID, CSR key) on a
+	// CertificateRequest, by which CertPoll and retries find it on any replica.
+	LabelTransaction = GroupName + "/transaction"
+	// LabelSigner carries a keyed hash of (transactionID, signer key) on a CertificateRequest.
+	LabelSigner = GroupName + "/signer"
+	// AnnotationTemplate names the endpoint's template entry that a CertificateRequest was judged by.
+	AnnotationTemplate = GroupName + "/template"
+	// AnnotationKeepUntil is the RFC 3339 time before which a CertificateRequest is never pruned.
+	AnnotationKeepUntil = GroupName + "/keep-until"
+	// AnnotationNudge is touched on pods after a mounted Secret or ConfigMap
+	// changed, so that the kubelet refreshes the mount at once.
+	AnnotationNudge = GroupName + "/nudge"
+	// AnnotationReconcile forces a reconcile when its value changes; the value
+	// is echoed in status.lastHandledReconcileAt.
+	AnnotationReconcile = GroupName + "/reconcile-requested-at"
+)
