@@ -1,0 +1,215 @@
+package cms
+
+import (
+	"crypto"
+	_ "crypto/sha1" // SHA-1, for those who allow it
+	_ "crypto/sha256"
+	_ "crypto/sha512"
+	"encoding/asn1"
+	"fmt"
+	"strconv"
+)
+
+// Content types of RFC 5652, section 4 and 5.
+var (
+	oidData          = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 1}
+	oidSignedData    = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 2}
+	oidEnvelopedData = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 3}
+)
+
+// Signed attributes of RFC 5652, section 11.
+var (
+	oidContentType   = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 3}
+	oidMessageDigest = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 4}
+)
+
+// Public key algorithms of RFC 8017 (RSA) and RFC 5480 (EC).
+var (
+	oidRSAEncryption = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}
+	oidRSAESOAEP     = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 7}
+	oidMGF1          = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 8}
+	oidPSpecified    = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 9}
+	oidRSASSAPSS     = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 10}
+	oidECPublicKey   = asn1.ObjectIdentifier{1, 2, 840, 10045, 2, 1}
+)
+
+// UnsupportedAlgorithmError is returned for an algorithm the package cannot do.
+type UnsupportedAlgorithmError struct {
+	Use string // what it was meant for, e.g. "digest"
+	OID asn1.ObjectIdentifier
+}
+
+// Error names the use, the algorithm's usual name if there is one, and the OID.
+func (e *UnsupportedAlgorithmError) Error() string {
+	return fmt.Sprintf("cms: unsupported %s algorithm %s", e.Use, AlgorithmName(e.OID))
+}
+
+// names are those of algorithms that are met in requests and may be refused.
+var names = map[string]string{
+	"1.3.14.3.2.7":            "DES-CBC",
+	"1.2.840.113549.3.2":      "RC2-CBC",
+	"1.2.840.113549.3.7":      "3DES-CBC",
+	"1.2.840.113549.2.5":      "MD5",
+	"1.2.840.113549.1.1.4":    "MD5 with RSA",
+	"1.3.14.3.2.26":           "SHA-1",
+	"2.16.840.1.101.3.4.1.6":  "AES-128-GCM",
+	"2.16.840.1.101.3.4.1.26": "AES-192-GCM",
+	"2.16.840.1.101.3.4.1.46": "AES-256-GCM",
+	"2.16.840.1.101.3.4.2.4":  "SHA-224",
+}
+
+// AlgorithmName is "DES-CBC (1.3.14.3.2.7)", or the bare OID if it has no name
+// here.
+func AlgorithmName(oid asn1.ObjectIdentifier) string {
+	if name, ok := names[oid.String()]; ok {
+		return name + " (" + oid.String() + ")"
+	}
+	return oid.String()
+}
+
+// digest is a row of the table of digests: its own OID (RFC 5754, section 2)
+// and those of the signatures made with it.
+type digest struct {
+	hash      crypto.Hash
+	oid       asn1.ObjectIdentifier
+	withRSA   asn1.ObjectIdentifier
+	withECDSA asn1.ObjectIdentifier
+}
+
+var digests = []digest{
+	{
+		crypto.SHA1,
+		asn1.ObjectIdentifier{1, 3, 14, 3, 2, 26},
+		asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 5},
+		asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 1},
+	},
+	{
+		crypto.SHA256,
+		asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 1},
+		asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 11},
+		asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 2},
+	},
+	{
+		crypto.SHA384,
+		asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 2},
+		asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 12},
+		asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 3},
+	},
+	{
+		crypto.SHA512,
+		asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 3},
+		asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 13},
+		asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 4},
+	},
+}
+
+// digestByOID finds a digest by its own OID, or by that of a signature made
+// with it: some clients write the latter where the former belongs.
+func digestByOID(oid asn1.ObjectIdentifier) (digest, error) {
+	for _, d := range digests {
+		if oid.Equal(d.oid) || oid.Equal(d.withRSA) || oid.Equal(d.withECDSA) {
+			return d, nil
+		}
+	}
+	return digest{}, &UnsupportedAlgorithmError{Use: "digest", OID: oid}
+}
+
+func digestByHash(h crypto.Hash) (digest, error) {
+	for _, d := range digests {
+		if d.hash == h {
+			return d, nil
+		}
+	}
+	return digest{}, fmt.Errorf("cms: no digest algorithm %v", h)
+}
+
+func (d digest) sum(data []byte) []byte {
+	h := d.hash.New()
+	h.Write(data)
+	return h.Sum(nil)
+}
+
+// DigestOID is the OID of a digest algorithm, nil for one that is not supported.
+func DigestOID(h crypto.Hash) asn1.ObjectIdentifier {
+	d, err := digestByHash(h)
+	if err != nil {
+		return nil
+	}
+	return d.oid
+}
+
+// Cipher is a content-encryption algorithm. The zero value is none.
+type Cipher int
+
+// The content-encryption algorithms of the package: AES in CBC mode (RFC 3565)
+// and three-key triple DES in CBC mode (RFC 3370, section 5.1).
+const (
+	AES128CBC Cipher = iota + 1
+	AES192CBC
+	AES256CBC
+	TripleDESCBC
+)
+
+// cipherSpec is a row of the table of ciphers; sizes in bytes.
+type cipherSpec struct {
+	id      Cipher
+	name    string
+	oid     asn1.ObjectIdentifier
+	keySize int
+	block   blockFunc
+}
+
+var cipherSpecs = []cipherSpec{
+	{AES128CBC, "AES-128-CBC", asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 2}, 16, newAES},
+	{AES192CBC, "AES-192-CBC", asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 22}, 24, newAES},
+	{AES256CBC, "AES-256-CBC", asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 42}, 32, newAES},
+	{TripleDESCBC, "3DES-CBC", asn1.ObjectIdentifier{1, 2, 840, 113549, 3, 7}, 24, newTripleDES},
+}
+
+// String is the cipher's usual name, e.g. "AES-128-CBC".
+func (c Cipher) String() string {
+	for _, s := range cipherSpecs {
+		if s.id == c {
+			return s.name
+		}
+	}
+	return "cipher " + strconv.Itoa(int(c))
+}
+
+// OID is the cipher's object identifier, nil for the zero value.
+func (c Cipher) OID() asn1.ObjectIdentifier {
+	s, err := c.spec()
+	if err != nil {
+		return nil
+	}
+	return s.oid
+}
+
+func (c Cipher) spec() (cipherSpec, error) {
+	for _, s := range cipherSpecs {
+		if s.id == c {
+			return s, nil
+		}
+	}
+	return cipherSpec{}, fmt.Errorf("cms: no content encryption algorithm %v", c)
+}
+
+func cipherByOID(oid asn1.ObjectIdentifier) (cipherSpec, error) {
+	for _, s := range cipherSpecs {
+		if s.oid.Equal(oid) {
+			return s, nil
+		}
+	}
+	return cipherSpec{}, &UnsupportedAlgorithmError{Use: "content encryption", OID: oid}
+}
+
+// KeyTransport is how the content-encryption key travels under an RSA key.
+type KeyTransport int
+
+// PKCS1v15 is RSAES-PKCS1-v1_5 (RFC 3370, section 4.2.1); the others are
+// RSAES-OAEP (RFC 3560) with the digest named, for the mask as well.
+const (
+	PKCS1v15 KeyTransport = iota
+	OAEPSHA1
+	OAEPSHA256
+)

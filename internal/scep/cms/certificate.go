@@ -1,0 +1,170 @@
+package cms
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/asn1"
+	"errors"
+	"fmt"
+	"math/big"
+
+	"github.com/smallstep/pkcs7"
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// MarshalCertificates makes a certs-only SignedData (RFC 8894, section 3.4)
+// that holds the certificates in the order given.
+func MarshalCertificates(certs []*x509.Certificate) ([]byte, error) {
+	var all []byte
+	for _, c := range certs {
+		all = append(all, c.Raw...)
+	}
+	der, err := pkcs7.DegenerateCertificate(all)
+	if err != nil {
+		return nil, fmt.Errorf("cms: encoding certificates: %w", err)
+	}
+	return der, nil
+}
+
+// ParseCertificates returns the certificates of a SignedData in DER, signed or
+// not, in the order they came.
+func ParseCertificates(der []byte, l Limits) ([]*x509.Certificate, error) {
+	s, err := ParseSignedData(der, l)
+	if err != nil {
+		return nil, err
+	}
+	certs := make([]*x509.Certificate, 0, len(s.Certificates))
+	for _, raw := range s.Certificates {
+		c, err := ParseCertificate(raw)
+		if err != nil {
+			return nil, err
+		}
+		certs = append(certs, c)
+	}
+	return certs, nil
+}
+
+// ParseCertificate is x509.ParseCertificate that also reads certificates whose
+// authority key identifier is marked critical, as Windows makes them for the
+// signature of its requests. RFC 5280 forbids that, and crypto/x509 refuses.
+func ParseCertificate(der []byte) (*x509.Certificate, error) {
+	cert, err := x509.ParseCertificate(der)
+	if err == nil {
+		return cert, nil
+	}
+	mended, ok := withoutCriticalAKI(der)
+	if !ok {
+		return nil, fmt.Errorf("cms: %w", err)
+	}
+	if cert, err = x509.ParseCertificate(mended); err != nil {
+		return nil, fmt.Errorf("cms: %w", err)
+	}
+	return restoreRaw(cert, der)
+}
+
+// criticalAKI is the start of such an extension: OID 2.5.29.35, TRUE.
+var (
+	criticalAKI = []byte{0x06, 0x03, 0x55, 0x1d, 0x23, 0x01, 0x01, 0xff}
+	falseAKI    = []byte{0x06, 0x03, 0x55, 0x1d, 0x23, 0x01, 0x01, 0x00}
+)
+
+// withoutCriticalAKI changes the flag only, and no length.
+func withoutCriticalAKI(der []byte) ([]byte, bool) {
+	if bytes.Count(der, criticalAKI) != 1 {
+		return nil, false
+	}
+	return bytes.Replace(der, criticalAKI, falseAKI, 1), true
+}
+
+// restoreRaw makes cert, parsed from a mended copy, speak of the original.
+func restoreRaw(cert *x509.Certificate, der []byte) (*x509.Certificate, error) {
+	var tbs cryptobyte.String
+	in := cryptobyte.String(der)
+	if !in.ReadASN1(&in, cbasn1.SEQUENCE) || !in.ReadASN1Element(&tbs, cbasn1.SEQUENCE) {
+		return nil, errors.New("cms: malformed certificate")
+	}
+	cert.Raw, cert.RawTBSCertificate = der, tbs
+	return cert, nil
+}
+
+// Identifier names a certificate as a signer or a recipient: by issuer and
+// serial number, or by subject key identifier (RFC 5652, section 5.3).
+type Identifier struct {
+	Issuer       []byte // DER of the Name
+	SerialNumber *big.Int
+	SubjectKeyID []byte // instead of the two above
+}
+
+// Matches says whether the identifier names cert.
+func (id Identifier) Matches(cert *x509.Certificate) bool {
+	if id.SubjectKeyID != nil {
+		return bytes.Equal(id.SubjectKeyID, cert.SubjectKeyId)
+	}
+	return id.MatchesSerial(cert) && bytes.Equal(id.Issuer, cert.RawIssuer)
+}
+
+// MatchesSerial compares the serial number only: some clients write the
+// issuer's name with other string types than the certificate has.
+func (id Identifier) MatchesSerial(cert *x509.Certificate) bool {
+	return id.SerialNumber != nil && id.SerialNumber.Cmp(cert.SerialNumber) == 0
+}
+
+// String is for logs: the serial number or key identifier in hexadecimal.
+func (id Identifier) String() string {
+	if id.SubjectKeyID != nil {
+		return fmt.Sprintf("key identifier %x", id.SubjectKeyID)
+	}
+	return fmt.Sprintf("serial number %x", id.SerialNumber)
+}
+
+func readIdentifier(in *cryptobyte.String) (Identifier, bool) {
+	var id Identifier
+	var issuer, inner cryptobyte.String
+	ski := cbasn1.Tag(0).ContextSpecific()
+	if in.PeekASN1Tag(ski) {
+		ok := in.ReadASN1(&inner, ski)
+		id.SubjectKeyID = append([]byte{}, inner...)
+		return id, ok
+	}
+	id.SerialNumber = new(big.Int)
+	ok := in.ReadASN1(&inner, cbasn1.SEQUENCE) &&
+		inner.ReadASN1Element(&issuer, cbasn1.SEQUENCE) &&
+		inner.ReadASN1Integer(id.SerialNumber)
+	id.Issuer = issuer
+	return id, ok
+}
+
+func addIssuerAndSerial(b *cryptobyte.Builder, cert *x509.Certificate) {
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddBytes(cert.RawIssuer)
+		b.AddASN1BigInt(cert.SerialNumber)
+	})
+}
+
+// algorithm is an AlgorithmIdentifier; parameters is the DER of the parameters,
+// empty if absent.
+type algorithm struct {
+	oid        asn1.ObjectIdentifier
+	parameters cryptobyte.String
+}
+
+func readAlgorithm(in *cryptobyte.String) (algorithm, bool) {
+	var a algorithm
+	var inner cryptobyte.String
+	ok := in.ReadASN1(&inner, cbasn1.SEQUENCE) && inner.ReadASN1ObjectIdentifier(&a.oid)
+	a.parameters = inner
+	return a, ok
+}
+
+// addAlgorithm writes an AlgorithmIdentifier; parameters may be nil.
+func addAlgorithm(b *cryptobyte.Builder, oid asn1.ObjectIdentifier, parameters func(*cryptobyte.Builder)) {
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1ObjectIdentifier(oid)
+		if parameters != nil {
+			parameters(b)
+		}
+	})
+}
+
+func addNull(b *cryptobyte.Builder) { b.AddASN1(cbasn1.NULL, func(*cryptobyte.Builder) {}) }

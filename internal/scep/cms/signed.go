@@ -1,0 +1,500 @@
+package cms
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/subtle"
+	"crypto/x509"
+	"encoding/asn1"
+	"errors"
+	"fmt"
+	"slices"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// ErrSignature is wrapped by every error about a signature or a message digest
+// that does not verify.
+var ErrSignature = errors.New("cms: signature does not verify")
+
+// ErrNoSigner is returned if the message does not carry its signer's certificate.
+var ErrNoSigner = errors.New("cms: the signer's certificate is not in the message")
+
+var (
+	tag0 = cbasn1.Tag(0).ContextSpecific().Constructed()
+	tag1 = cbasn1.Tag(1).ContextSpecific().Constructed()
+)
+
+// Limits bounds what a message may hold.
+type Limits struct {
+	Nesting      int // levels of nested elements
+	Certificates int
+	Attributes   int // signed attributes
+}
+
+// Attribute is a signed attribute with one value.
+type Attribute struct {
+	Type  asn1.ObjectIdentifier
+	Value []byte // DER, with its tag
+}
+
+// SignedData is a parsed SignedData (RFC 5652, section 5.1) with at most one
+// signer. Nothing in it is verified before Verify.
+type SignedData struct {
+	Content      []byte   // nil if absent, or if of another type than OCTET STRING
+	Certificates [][]byte // DER, as sent
+	signer       *signerInfo
+}
+
+// signerInfo is RFC 5652, section 5.3.
+type signerInfo struct {
+	id         Identifier
+	digest     algorithm
+	signed     cryptobyte.String // contents of signedAttrs
+	attributes []receivedAttribute
+	algorithm  algorithm
+	signature  []byte
+}
+
+type receivedAttribute struct {
+	oid     asn1.ObjectIdentifier
+	element []byte // DER of the whole attribute
+	values  cryptobyte.String
+}
+
+func malformed(what string) error { return fmt.Errorf("%w: %s", ErrEncoding, what) }
+
+// ParseSignedData reads a ContentInfo in DER with a SignedData of type id-data
+// and one signer, or none (certs-only). It wraps ErrEncoding on failure.
+func ParseSignedData(der []byte, l Limits) (*SignedData, error) {
+	body, err := openContentInfo(der, oidSignedData)
+	if err != nil {
+		return nil, err
+	}
+	var version int
+	if !body.ReadASN1Integer(&version) || !body.SkipASN1(cbasn1.SET) {
+		return nil, malformed("SignedData")
+	}
+	s := &SignedData{}
+	if s.Content, err = readContent(&body); err != nil {
+		return nil, err
+	}
+	if s.Certificates, err = readCertificates(&body, l.Certificates); err != nil {
+		return nil, err
+	}
+	s.signer, err = readSignerInfos(&body, l.Attributes)
+	return s, err
+}
+
+// openContentInfo returns the contents of the SEQUENCE in a ContentInfo.
+func openContentInfo(der []byte, want asn1.ObjectIdentifier) (cryptobyte.String, error) {
+	in := cryptobyte.String(der)
+	var info, explicit, body cryptobyte.String
+	var contentType asn1.ObjectIdentifier
+	if !in.ReadASN1(&info, cbasn1.SEQUENCE) || !info.ReadASN1ObjectIdentifier(&contentType) {
+		return nil, malformed("ContentInfo")
+	}
+	if !contentType.Equal(want) {
+		return nil, malformed("content type " + contentType.String() + " instead of " + want.String())
+	}
+	if !info.ReadASN1(&explicit, tag0) || !explicit.ReadASN1(&body, cbasn1.SEQUENCE) {
+		return nil, malformed("ContentInfo")
+	}
+	return body, nil
+}
+
+// readContent reads EncapsulatedContentInfo.
+func readContent(in *cryptobyte.String) ([]byte, error) {
+	var info, explicit, content cryptobyte.String
+	var contentType asn1.ObjectIdentifier
+	var present bool
+	if !in.ReadASN1(&info, cbasn1.SEQUENCE) || !info.ReadASN1ObjectIdentifier(&contentType) ||
+		!info.ReadOptionalASN1(&explicit, &present, tag0) {
+		return nil, malformed("EncapsulatedContentInfo")
+	}
+	if !contentType.Equal(oidData) {
+		return nil, malformed("signed content type " + contentType.String() + " instead of id-data")
+	}
+	if !present {
+		return nil, nil
+	}
+	if !explicit.ReadASN1(&content, cbasn1.OCTET_STRING) {
+		return nil, malformed("signed content is no OCTET STRING")
+	}
+	return append([]byte{}, content...), nil
+}
+
+// readCertificates reads certificates and crls. Other kinds of certificate than
+// X.509 and all CRLs are skipped.
+func readCertificates(in *cryptobyte.String, limit int) ([][]byte, error) {
+	var set, element cryptobyte.String
+	var tag cbasn1.Tag
+	if !in.ReadOptionalASN1(&set, nil, tag0) || !in.SkipOptionalASN1(tag1) {
+		return nil, malformed("certificates")
+	}
+	var certs [][]byte
+	for !set.Empty() {
+		if len(certs) == limit {
+			return nil, malformed("too many certificates")
+		}
+		if !set.ReadAnyASN1Element(&element, &tag) {
+			return nil, malformed("certificates")
+		}
+		if tag == cbasn1.SEQUENCE {
+			certs = append(certs, element)
+		}
+	}
+	return certs, nil
+}
+
+func readSignerInfos(in *cryptobyte.String, maxAttributes int) (*signerInfo, error) {
+	var set, info cryptobyte.String
+	if !in.ReadASN1(&set, cbasn1.SET) {
+		return nil, malformed("signerInfos")
+	}
+	if set.Empty() {
+		return nil, nil
+	}
+	if !set.ReadASN1(&info, cbasn1.SEQUENCE) {
+		return nil, malformed("SignerInfo")
+	}
+	if !set.Empty() {
+		return nil, malformed("more than one signer")
+	}
+	return readSignerInfo(info, maxAttributes)
+}
+
+func readSignerInfo(in cryptobyte.String, maxAttributes int) (*signerInfo, error) {
+	si := &signerInfo{}
+	var version int
+	var ok bool
+	if !in.ReadASN1Integer(&version) {
+		return nil, malformed("SignerInfo version")
+	}
+	if si.id, ok = readIdentifier(&in); !ok {
+		return nil, malformed("SignerIdentifier")
+	}
+	if si.digest, ok = readAlgorithm(&in); !ok {
+		return nil, malformed("SignerInfo digestAlgorithm")
+	}
+	if !in.ReadOptionalASN1(&si.signed, nil, tag0) {
+		return nil, malformed("signedAttrs")
+	}
+	if si.algorithm, ok = readAlgorithm(&in); !ok {
+		return nil, malformed("SignerInfo signatureAlgorithm")
+	}
+	if !in.ReadASN1Bytes(&si.signature, cbasn1.OCTET_STRING) {
+		return nil, malformed("SignerInfo signature")
+	}
+	var err error
+	si.attributes, err = readAttributes(si.signed, maxAttributes)
+	return si, err
+}
+
+func readAttributes(in cryptobyte.String, limit int) ([]receivedAttribute, error) {
+	var attributes []receivedAttribute
+	for !in.Empty() {
+		if len(attributes) == limit {
+			return nil, malformed("too many signed attributes")
+		}
+		var a receivedAttribute
+		var element, inner cryptobyte.String
+		if !in.ReadASN1Element(&element, cbasn1.SEQUENCE) {
+			return nil, malformed("signed attribute")
+		}
+		a.element = element
+		if !element.ReadASN1(&inner, cbasn1.SEQUENCE) ||
+			!inner.ReadASN1ObjectIdentifier(&a.oid) || !inner.ReadASN1(&a.values, cbasn1.SET) {
+			return nil, malformed("signed attribute")
+		}
+		attributes = append(attributes, a)
+	}
+	return attributes, nil
+}
+
+// Attribute returns the value of a signed attribute (DER, with its tag). It is
+// false unless the attribute is there once and has one value.
+func (s *SignedData) Attribute(oid asn1.ObjectIdentifier) ([]byte, bool) {
+	if s.signer == nil {
+		return nil, false
+	}
+	is := func(a receivedAttribute) bool { return a.oid.Equal(oid) }
+	i := slices.IndexFunc(s.signer.attributes, is)
+	if i < 0 || slices.ContainsFunc(s.signer.attributes[i+1:], is) {
+		return nil, false
+	}
+	values := s.signer.attributes[i].values
+	var value cryptobyte.String
+	var tag cbasn1.Tag
+	if !values.ReadAnyASN1Element(&value, &tag) || !values.Empty() {
+		return nil, false
+	}
+	return value, true
+}
+
+// Digest is the signer's digest algorithm, or *UnsupportedAlgorithmError.
+func (s *SignedData) Digest() (crypto.Hash, error) {
+	if s.signer == nil {
+		return 0, ErrNoSigner
+	}
+	d, err := digestByOID(s.signer.digest.oid)
+	return d.hash, err
+}
+
+// SignerCertificate finds the certificate the SignerInfo names, wherever it is
+// in the message, and returns the others that can be parsed beside it. It
+// returns ErrNoSigner if there is none.
+func (s *SignedData) SignerCertificate() (signer *x509.Certificate, others []*x509.Certificate, err error) {
+	if s.signer == nil {
+		return nil, nil, ErrNoSigner
+	}
+	var unreadable error
+	for _, raw := range s.Certificates {
+		cert, err := ParseCertificate(raw)
+		switch {
+		case err != nil:
+			unreadable = err
+		case signer == nil && s.signer.id.Matches(cert):
+			signer = cert
+		default:
+			others = append(others, cert)
+		}
+	}
+	if signer == nil {
+		return nil, nil, errors.Join(ErrNoSigner, unreadable)
+	}
+	return signer, others, nil
+}
+
+// Verify checks content type, message digest and signature against cert's key.
+// It looks neither at cert's validity nor at who issued it. It returns
+// *UnsupportedAlgorithmError, or wraps ErrEncoding or ErrSignature.
+func (s *SignedData) Verify(cert *x509.Certificate) error {
+	if s.signer == nil {
+		return ErrNoSigner
+	}
+	d, err := digestByOID(s.signer.digest.oid)
+	if err != nil {
+		return err
+	}
+	if err := s.verifyContent(d); err != nil {
+		return err
+	}
+	received := setOf(s.signer.signed)
+	err = s.signer.verify(cert.PublicKey, d, received)
+	if !errors.Is(err, ErrSignature) {
+		return err
+	}
+	// RFC 5652, section 5.4, signs the DER, in which a SET OF is sorted; some
+	// clients sign that and send the attributes in another order.
+	if sorted := setOf(s.signer.sortedAttributes()); !bytes.Equal(sorted, received) {
+		return s.signer.verify(cert.PublicKey, d, sorted)
+	}
+	return err
+}
+
+// verifyContent checks the two attributes RFC 5652, section 5.3, demands.
+func (s *SignedData) verifyContent(d digest) error {
+	contentType, ok := s.Attribute(oidContentType)
+	if !ok {
+		return malformed("no contentType attribute")
+	}
+	if want, err := asn1.Marshal(oidData); err != nil || !bytes.Equal(contentType, want) {
+		return malformed("contentType attribute is not id-data")
+	}
+	value, _ := s.Attribute(oidMessageDigest)
+	in := cryptobyte.String(value)
+	var sum []byte
+	if !in.ReadASN1Bytes(&sum, cbasn1.OCTET_STRING) {
+		return malformed("no messageDigest attribute")
+	}
+	if subtle.ConstantTimeCompare(sum, d.sum(s.Content)) != 1 {
+		return fmt.Errorf("%w: message digest differs", ErrSignature)
+	}
+	return nil
+}
+
+func (si *signerInfo) sortedAttributes() []byte {
+	elements := make([][]byte, len(si.attributes))
+	for i, a := range si.attributes {
+		elements[i] = a.element
+	}
+	slices.SortFunc(elements, bytes.Compare)
+	return slices.Concat(elements...)
+}
+
+// Element is the DER of an element with a tag of one octet.
+func Element(tag cbasn1.Tag, contents []byte) []byte {
+	return append(appendLength([]byte{byte(tag)}, len(contents)), contents...)
+}
+
+func setOf(contents []byte) []byte { return Element(cbasn1.SET, contents) }
+
+func (si *signerInfo) verify(key crypto.PublicKey, d digest, signed []byte) error {
+	sum := d.sum(signed)
+	var err error
+	switch key := key.(type) {
+	case *rsa.PublicKey:
+		err = si.verifyRSA(key, d, sum)
+	case *ecdsa.PublicKey:
+		err = si.verifyECDSA(key, sum)
+	default:
+		err = fmt.Errorf("%w: unsupported key type %T", ErrSignature, key)
+	}
+	return err
+}
+
+// rsaSignature says whether oid stands for RSASSA-PKCS1-v1_5, alone or with a
+// digest. Which digest is said by digestAlgorithm.
+func rsaSignature(oid asn1.ObjectIdentifier) bool {
+	return oid.Equal(oidRSAEncryption) ||
+		slices.ContainsFunc(digests, func(d digest) bool { return oid.Equal(d.withRSA) })
+}
+
+func ecdsaSignature(oid asn1.ObjectIdentifier) bool {
+	return oid.Equal(oidECPublicKey) ||
+		slices.ContainsFunc(digests, func(d digest) bool { return oid.Equal(d.withECDSA) })
+}
+
+func (si *signerInfo) verifyRSA(key *rsa.PublicKey, d digest, sum []byte) error {
+	var err error
+	switch {
+	case rsaSignature(si.algorithm.oid):
+		err = rsa.VerifyPKCS1v15(key, d.hash, sum, si.signature)
+	case si.algorithm.oid.Equal(oidRSASSAPSS):
+		// RFC 4056, section 3: the digest is the one of digestAlgorithm.
+		err = rsa.VerifyPSS(key, d.hash, sum, si.signature, nil)
+	default:
+		return &UnsupportedAlgorithmError{Use: "signature", OID: si.algorithm.oid}
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrSignature, err)
+	}
+	return nil
+}
+
+func (si *signerInfo) verifyECDSA(key *ecdsa.PublicKey, sum []byte) error {
+	if !ecdsaSignature(si.algorithm.oid) {
+		return &UnsupportedAlgorithmError{Use: "signature", OID: si.algorithm.oid}
+	}
+	if !ecdsa.VerifyASN1(key, sum, si.signature) {
+		return ErrSignature
+	}
+	return nil
+}
+
+// Signer signs messages.
+type Signer struct {
+	Certificate *x509.Certificate
+	Key         crypto.Signer // RSA or ECDSA
+	Digest      crypto.Hash
+}
+
+// Sign makes a ContentInfo with a SignedData over content, in DER. The signer's
+// certificate is put in, contentType and messageDigest are added to attributes.
+// An empty content is present all the same: OpenSSL and certmonger cannot read
+// a message without eContent.
+func Sign(content []byte, attributes []Attribute, s Signer) ([]byte, error) {
+	d, err := digestByHash(s.Digest)
+	if err != nil {
+		return nil, err
+	}
+	signed, err := marshalAttributes(content, attributes, d)
+	if err != nil {
+		return nil, err
+	}
+	signature, err := s.Key.Sign(rand.Reader, d.sum(setOf(signed)), s.Digest)
+	if err != nil {
+		return nil, fmt.Errorf("cms: signing: %w", err)
+	}
+	return contentInfo(oidSignedData, func(b *cryptobyte.Builder) {
+		b.AddASN1Int64(1)
+		b.AddASN1(cbasn1.SET, func(b *cryptobyte.Builder) { addAlgorithm(b, d.oid, nil) })
+		addContent(b, content)
+		b.AddASN1(tag0, func(b *cryptobyte.Builder) { b.AddBytes(s.Certificate.Raw) })
+		b.AddASN1(cbasn1.SET, func(b *cryptobyte.Builder) { s.addSignerInfo(b, d, signed, signature) })
+	})
+}
+
+func contentInfo(contentType asn1.ObjectIdentifier, body func(*cryptobyte.Builder)) ([]byte, error) {
+	b := cryptobyte.NewBuilder(nil)
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1ObjectIdentifier(contentType)
+		b.AddASN1(tag0, func(b *cryptobyte.Builder) { b.AddASN1(cbasn1.SEQUENCE, body) })
+	})
+	der, err := b.Bytes()
+	if err != nil {
+		return nil, fmt.Errorf("cms: encoding: %w", err)
+	}
+	return der, nil
+}
+
+func addContent(b *cryptobyte.Builder, content []byte) {
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1ObjectIdentifier(oidData)
+		b.AddASN1(tag0, func(b *cryptobyte.Builder) { b.AddASN1OctetString(content) })
+	})
+}
+
+// marshalAttributes returns the contents of signedAttrs, sorted.
+func marshalAttributes(content []byte, attributes []Attribute, d digest) ([]byte, error) {
+	contentType, err := asn1.Marshal(oidData)
+	if err != nil {
+		return nil, fmt.Errorf("cms: encoding: %w", err)
+	}
+	messageDigest, err := asn1.Marshal(d.sum(content))
+	if err != nil {
+		return nil, fmt.Errorf("cms: encoding: %w", err)
+	}
+	all := append([]Attribute{{oidContentType, contentType}, {oidMessageDigest, messageDigest}}, attributes...)
+	elements := make([][]byte, 0, len(all))
+	for _, a := range all {
+		element, err := a.Marshal()
+		if err != nil {
+			return nil, err
+		}
+		elements = append(elements, element)
+	}
+	slices.SortFunc(elements, bytes.Compare)
+	return slices.Concat(elements...), nil
+}
+
+// Marshal is the DER of an Attribute (RFC 5652, section 5.3), as CSRs have
+// them too.
+func (a Attribute) Marshal() ([]byte, error) {
+	b := cryptobyte.NewBuilder(nil)
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1ObjectIdentifier(a.Type)
+		b.AddASN1(cbasn1.SET, func(b *cryptobyte.Builder) { b.AddBytes(a.Value) })
+	})
+	der, err := b.Bytes()
+	if err != nil {
+		return nil, fmt.Errorf("cms: encoding attribute %v: %w", a.Type, err)
+	}
+	return der, nil
+}
+
+func (s Signer) addSignerInfo(b *cryptobyte.Builder, d digest, signed, signature []byte) {
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1Int64(1)
+		addIssuerAndSerial(b, s.Certificate)
+		addAlgorithm(b, d.oid, nil)
+		b.AddASN1(tag0, func(b *cryptobyte.Builder) { b.AddBytes(signed) })
+		s.addSignatureAlgorithm(b, d)
+		b.AddASN1OctetString(signature)
+	})
+}
+
+// addSignatureAlgorithm writes plain rsaEncryption for RSA: strongSwan 5.9
+// reads no other, and everybody reads this (RFC 3370, section 3.2).
+func (s Signer) addSignatureAlgorithm(b *cryptobyte.Builder, d digest) {
+	if _, ok := s.Key.Public().(*ecdsa.PublicKey); ok {
+		addAlgorithm(b, d.withECDSA, nil)
+		return
+	}
+	addAlgorithm(b, oidRSAEncryption, addNull)
+}

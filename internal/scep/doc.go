@@ -1,0 +1,15 @@
+// Package scep is RFC 8894, the Simple Certificate Enrolment Protocol: its
+// messages, what a server can do, the HTTP side of a registration authority,
+// and a client.
+//
+// It knows no Kubernetes, no policy and no global state. A Backend decides who
+// gets a certificate; an Identity, replaced as a whole, holds the RA's keys;
+// Settings say which algorithms and messages an endpoint accepts. The way of a
+// request:
+//
+//	HTTP → Open (parse, verify, decrypt) → Backend → Request.Respond → HTTP
+//
+// Three texts never mix: what a device is told (MessageError.Text,
+// Reply.FailInfoText), what the log gets (MessageError.Err, Event.Err), and
+// what stays secret (keys, challenges, CSRs), which is in neither.
+package scep

@@ -1,0 +1,306 @@
+package scep
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"math"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/scepter-pki/scepter/internal/scep/cms"
+)
+
+// Backend decides about requests. *UnavailableError becomes HTTP 503 with
+// Retry-After; any other error HTTP 500 without detail.
+type Backend interface {
+	PKIOperation(ctx context.Context, req *Request) (*Reply, error)
+}
+
+// HandlerConfig is what a Handler needs.
+type HandlerConfig struct {
+	Identity func() *Identity // called once a request; nil means that no RA credential is loaded: 503
+	Settings func() Settings  // called once a request
+	Backend  Backend
+	Observer Observer     // may be nil
+	BareURL  http.Handler // answers a GET without operation; nil: 404
+	Logger   *slog.Logger // nil: slog.Default
+	Paths    []string     // prefixes of the paths served, in any letter case; none: every path
+}
+
+// HistoricalPaths are the prefixes clients and their administrators expect a
+// SCEP server under (RFC 8894, section 4.1, and Microsoft's NDES).
+var HistoricalPaths = []string{"/scep", "/certsrv/mscep", "/cgi-bin/pkiclient.exe"}
+
+// The media types of RFC 8894, section 6.
+const (
+	typeCACert   = "application/x-x509-ca-cert"
+	typeCARACert = "application/x-x509-ca-ra-cert"
+	typeMessage  = "application/x-pki-message"
+	typeText     = "text/plain"
+)
+
+const (
+	operationGetCACaps    = "GetCACaps"
+	operationGetCACert    = "GetCACert"
+	operationPKIOperation = "PKIOperation"
+)
+
+var errNoIdentity = errors.New("scep: no RA credential is loaded")
+
+// retryAfterUnloaded is told while no RA credential is loaded.
+const retryAfterUnloaded = 10 * time.Second
+
+// Handler answers SCEP over HTTP (RFC 8894, section 4). It never redirects, and
+// must not be behind something that does, as http.ServeMux with its cleaned
+// paths.
+type Handler struct {
+	HandlerConfig
+	operations map[string]operation // by lower-case name
+}
+
+type operation struct {
+	step Step
+	run  func(h *Handler, x *exchange)
+}
+
+// exchange is one HTTP request and its answer.
+type exchange struct {
+	w        http.ResponseWriter
+	r        *http.Request
+	identity *Identity
+	settings Settings
+	event    Event
+}
+
+// NewHandler returns the handler for one endpoint.
+func NewHandler(c HandlerConfig) http.Handler {
+	if c.Observer == nil {
+		c.Observer = noObserver{}
+	}
+	if c.BareURL == nil {
+		c.BareURL = http.NotFoundHandler()
+	}
+	c.Logger = cmp.Or(c.Logger, slog.Default())
+	return &Handler{HandlerConfig: c, operations: map[string]operation{
+		strings.ToLower(operationGetCACaps):    {StepGetCACaps, (*Handler).getCACaps},
+		strings.ToLower(operationGetCACert):    {StepGetCACert, (*Handler).getCACert},
+		strings.ToLower(operationPKIOperation): {StepPKIOperation, (*Handler).pkiOperation},
+	}}
+}
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !h.servesPath(r.URL.Path) {
+		http.NotFound(w, r)
+		return
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodPost {
+		w.Header().Set("Allow", "GET, HEAD, POST")
+		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	x := newExchange(w, r)
+	name := operationName(r)
+	op, known := h.operations[strings.ToLower(name)]
+	x.event.Step = cmp.Or(op.step, StepOther)
+	h.observe(x, x.event)
+	switch {
+	case known:
+		h.run(op, x)
+	case name == "":
+		h.BareURL.ServeHTTP(w, r)
+	default:
+		http.Error(w, "unknown operation", http.StatusBadRequest)
+	}
+}
+
+// operationName is the operation as asked for. A POST without one can only be a
+// PKIOperation.
+func operationName(r *http.Request) string {
+	name, _ := parameter(r.URL.RawQuery, "operation")
+	if name == "" && r.Method == http.MethodPost {
+		return operationPKIOperation
+	}
+	return name
+}
+
+func newExchange(w http.ResponseWriter, r *http.Request) *exchange {
+	return &exchange{w: w, r: r, event: Event{
+		HTTPMethod:  r.Method,
+		Path:        r.URL.Path,
+		TargetBytes: len(r.RequestURI),
+		UserAgent:   r.UserAgent(),
+		RemoteAddr:  r.RemoteAddr,
+	}}
+}
+
+func (h *Handler) servesPath(path string) bool {
+	lower := strings.ToLower(path)
+	served := func(prefix string) bool { return strings.HasPrefix(lower, strings.ToLower(prefix)) }
+	return len(h.Paths) == 0 || slices.ContainsFunc(h.Paths, served)
+}
+
+func (h *Handler) observe(x *exchange, e Event) { h.Observer.Observe(x.r.Context(), e) }
+
+// run takes the snapshot an exchange works with.
+func (h *Handler) run(op operation, x *exchange) {
+	x.identity, x.settings = h.Identity(), h.Settings()
+	if x.identity == nil {
+		x.event.Err = errNoIdentity
+		h.observe(x, x.at(StepRefused))
+		x.unavailable(retryAfterUnloaded)
+		return
+	}
+	op.run(h, x)
+}
+
+func (h *Handler) getCACaps(x *exchange) {
+	x.write(typeText, []byte(strings.Join(x.settings.Capabilities(), "\n")+"\n"))
+}
+
+// getCACert sends one certificate as it is, several as certs-only SignedData
+// (RFC 8894, section 4.2.1).
+func (h *Handler) getCACert(x *exchange) {
+	certificates := x.identity.CertificatesFor(x.settings.ChainShape)
+	if len(certificates) == 1 {
+		x.write(typeCACert, certificates[0].Raw)
+		return
+	}
+	der, err := cms.MarshalCertificates(certificates)
+	if err != nil {
+		h.internalError(x, err)
+		return
+	}
+	x.write(typeCARACert, der)
+}
+
+func (h *Handler) pkiOperation(x *exchange) {
+	message, err := x.readMessage()
+	if err != nil {
+		h.refuseHTTP(x, err)
+		return
+	}
+	request, err := Open(message, x.identity, x.settings)
+	if err != nil {
+		h.refuse(x, err)
+		return
+	}
+	x.event.TransactionID, x.event.MessageType = request.TransactionID, request.MessageType
+	h.observe(x, x.at(StepOpened))
+	h.decide(x, request)
+}
+
+// decide asks the Backend and answers.
+func (h *Handler) decide(x *exchange, request *Request) {
+	reply, err := h.Backend.PKIOperation(x.r.Context(), request)
+	var unavailable *UnavailableError
+	if errors.As(err, &unavailable) {
+		x.event.Err = err
+		h.observe(x, x.at(StepRefused))
+		x.unavailable(unavailable.RetryAfter)
+		return
+	}
+	if err == nil && reply == nil {
+		err = errors.New("scep: backend gave no reply")
+	}
+	if err != nil {
+		h.internalError(x, err)
+		return
+	}
+	der, err := request.Respond(x.identity, reply)
+	if err != nil {
+		h.internalError(x, err)
+		return
+	}
+	x.event.Status, x.event.FailInfo = reply.Status, reply.FailInfo
+	h.observe(x, x.at(StepAnswered))
+	x.write(typeMessage, der)
+}
+
+// refuse answers a message that could not be opened.
+func (h *Handler) refuse(x *exchange, err error) {
+	var message *MessageError
+	if !errors.As(err, &message) {
+		h.internalError(x, err)
+		return
+	}
+	x.event.TransactionID, x.event.MessageType = message.TransactionID, message.MessageType
+	x.event.FailInfo, x.event.Err = message.FailInfo, err
+	h.Logger.InfoContext(x.r.Context(), "message refused",
+		"transactionID", message.TransactionID, "remote", x.r.RemoteAddr, "error", err)
+	h.observe(x, x.at(StepRefused))
+	if !message.Answerable() {
+		http.Error(x.w, message.Text, http.StatusBadRequest)
+		return
+	}
+	der, err := message.Respond(x.identity)
+	if err != nil {
+		h.internalError(x, err)
+		return
+	}
+	x.write(typeMessage, der)
+}
+
+// refuseHTTP answers a request of which no message could be read.
+func (h *Handler) refuseHTTP(x *exchange, err error) {
+	x.event.Err, x.event.FailInfo = err, BadRequest
+	h.observe(x, x.at(StepRefused))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		http.Error(x.w, "message too large", http.StatusRequestEntityTooLarge)
+	case errors.Is(err, errMessageParameter):
+		http.Error(x.w, "the message parameter is not base64", http.StatusBadRequest)
+	default:
+		http.Error(x.w, "the message could not be read", http.StatusBadRequest)
+	}
+}
+
+func (h *Handler) internalError(x *exchange, err error) {
+	x.event.Err = err
+	h.Logger.ErrorContext(x.r.Context(), "request failed", "transactionID", x.event.TransactionID, "error", err)
+	h.observe(x, x.at(StepRefused))
+	http.Error(x.w, "internal error", http.StatusInternalServerError)
+}
+
+// at is the exchange's event at another step.
+func (x *exchange) at(step Step) Event {
+	x.event.Step = step
+	return x.event
+}
+
+// readMessage returns the pkiMessage of a POST or GET, of at most the size the
+// settings allow (*http.MaxBytesError). What a POST calls its content is not
+// looked at: clients call it all sorts of things.
+func (x *exchange) readMessage() ([]byte, error) {
+	limit := x.settings.Limits.withDefaults().MaxMessageBytes
+	if x.r.Method == http.MethodPost {
+		return io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, int64(limit))) //nolint:wrapcheck // judged by the caller
+	}
+	raw, _ := parameter(x.r.URL.RawQuery, "message")
+	message, err := decodeMessage(raw)
+	if err == nil && len(message) > limit {
+		return nil, &http.MaxBytesError{Limit: int64(limit)}
+	}
+	return message, err
+}
+
+// write sends a whole body; a length is given for clients of HTTP/1.0.
+func (x *exchange) write(mediaType string, body []byte) {
+	x.w.Header().Set("Content-Type", mediaType)
+	x.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	_, _ = x.w.Write(body) // a client that has gone needs no answer
+}
+
+func (x *exchange) unavailable(after time.Duration) {
+	seconds := max(1, int(math.Ceil(after.Seconds())))
+	x.w.Header().Set("Retry-After", strconv.Itoa(seconds))
+	http.Error(x.w, "try again later", http.StatusServiceUnavailable)
+}
