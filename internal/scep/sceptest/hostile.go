@@ -1,0 +1,243 @@
+package sceptest
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/asn1"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/scepter-pki/scepter/internal/scep"
+	"github.com/scepter-pki/scepter/internal/scep/cms"
+)
+
+// Message is a pkiMessage of which everything can be made wrong. NewMessage
+// fills it like a good client.
+type Message struct {
+	Type          string // messageType as written; "" leaves it out
+	TransactionID string // "" leaves it out
+	SenderNonce   []byte // nil leaves it out
+	TextTag       byte   // of the text attributes; 0 is PrintableString
+	Extra         []cms.Attribute
+
+	Content   []byte // inside the envelope
+	Recipient *x509.Certificate
+	Cipher    scep.Cipher
+	Transport scep.KeyTransport
+	Digest    crypto.Hash
+	Signer    *x509.Certificate
+	SignerKey crypto.Signer
+
+	Envelope func([]byte) []byte // changes the envelope before it is signed
+	Message  func([]byte) []byte // changes the signed message
+}
+
+// NewMessage is a PKCSReq of csr, signed with key by a self-signed certificate.
+func NewMessage(t testing.TB, id *scep.Identity, csr []byte, key crypto.Signer) Message {
+	t.Helper()
+	return Message{
+		Type:          strconv.Itoa(int(scep.PKCSReq)),
+		TransactionID: rand.Text(),
+		SenderNonce:   []byte(rand.Text()[:16]),
+		Content:       csr,
+		Recipient:     id.Active.Encryption.Certificate,
+		Cipher:        scep.AES128CBC,
+		Digest:        crypto.SHA256,
+		Signer:        SelfSigned(t, nil, key),
+		SignerKey:     key,
+	}
+}
+
+var (
+	oidMessageType   = asn1.ObjectIdentifier{2, 16, 840, 1, 113733, 1, 9, 2}
+	oidSenderNonce   = asn1.ObjectIdentifier{2, 16, 840, 1, 113733, 1, 9, 5}
+	oidTransactionID = asn1.ObjectIdentifier{2, 16, 840, 1, 113733, 1, 9, 7}
+)
+
+// Bytes encodes the message.
+func (m Message) Bytes(t testing.TB) []byte {
+	t.Helper()
+	envelope, err := cms.Encrypt(m.Content, m.Recipient, m.Cipher, m.Transport)
+	if err != nil {
+		t.Fatalf("encrypting: %v", err)
+	}
+	envelope = apply(m.Envelope, envelope)
+	der, err := cms.Sign(envelope, m.attributes(), cms.Signer{Certificate: m.Signer, Key: m.SignerKey, Digest: m.Digest})
+	if err != nil {
+		t.Fatalf("signing: %v", err)
+	}
+	return apply(m.Message, der)
+}
+
+func apply(change func([]byte) []byte, b []byte) []byte {
+	if change == nil {
+		return b
+	}
+	return change(b)
+}
+
+func (m Message) attributes() []cms.Attribute {
+	tag := m.TextTag
+	if tag == 0 {
+		tag = asn1.TagPrintableString
+	}
+	attributes := m.Extra
+	add := func(oid asn1.ObjectIdentifier, tag byte, value []byte) {
+		if len(value) > 0 {
+			attributes = append(attributes, cms.Attribute{Type: oid, Value: element(tag, value)})
+		}
+	}
+	add(oidMessageType, tag, []byte(m.Type))
+	add(oidTransactionID, tag, []byte(m.TransactionID))
+	add(oidSenderNonce, asn1.TagOctetString, m.SenderNonce)
+	return attributes
+}
+
+// element is the DER of an element with a tag of one octet.
+func element(tag byte, contents []byte) []byte {
+	return append(header(tag, len(contents)), contents...)
+}
+
+func header(tag byte, length int) []byte {
+	if length < 0x80 {
+		return []byte{tag, byte(length)}
+	}
+	return []byte{tag, 0x84, byte(length >> 24), byte(length >> 16), byte(length >> 8), byte(length)}
+}
+
+const constructed = 0x20
+
+// Indefinite encodes DER as BER with indefinite lengths, and with OCTET STRINGs
+// (also the implicitly tagged [0] of an EncryptedContentInfo) in pieces of the
+// given size, as iOS and Android do. The result normalises to der again.
+func Indefinite(der []byte, piece int) []byte {
+	var out []byte
+	for rest := der; len(rest) > 0; {
+		var v asn1.RawValue
+		var err error
+		if rest, err = asn1.Unmarshal(rest, &v); err != nil {
+			return append(out, rest...)
+		}
+		out = append(out, indefinite(v, piece)...)
+	}
+	return out
+}
+
+func indefinite(v asn1.RawValue, piece int) []byte {
+	tag := v.FullBytes[0]
+	isOctets := tag == asn1.TagOctetString || tag == 0x80
+	switch {
+	case v.IsCompound:
+		return endOfContents(tag, Indefinite(v.Bytes, piece))
+	case isOctets && len(v.Bytes) > piece:
+		return endOfContents(tag|constructed, pieces(v.Bytes, piece))
+	default:
+		return v.FullBytes
+	}
+}
+
+func pieces(octets []byte, size int) []byte {
+	var out []byte
+	for len(octets) > 0 {
+		n := min(size, len(octets))
+		out = append(out, element(asn1.TagOctetString, octets[:n])...)
+		octets = octets[n:]
+	}
+	return out
+}
+
+func endOfContents(tag byte, contents []byte) []byte {
+	return append(append([]byte{tag, 0x80}, contents...), 0, 0)
+}
+
+// ReplaceOID changes every from in a DER message to to. It is how algorithms
+// that nobody here can do come into a message.
+func ReplaceOID(t testing.TB, der []byte, from, to asn1.ObjectIdentifier) []byte {
+	t.Helper()
+	encoded := func(oid asn1.ObjectIdentifier) []byte {
+		b, err := asn1.Marshal(oid)
+		if err != nil {
+			t.Fatalf("encoding %v: %v", oid, err)
+		}
+		return b
+	}
+	return replace(der, encoded(from), encoded(to))
+}
+
+// replace rebuilds the elements of der, so that all lengths fit again.
+func replace(der, from, to []byte) []byte {
+	var out []byte
+	for rest := der; len(rest) > 0; {
+		var v asn1.RawValue
+		var err error
+		if rest, err = asn1.Unmarshal(rest, &v); err != nil {
+			return append(out, rest...)
+		}
+		switch {
+		case bytes.Equal(v.FullBytes, from):
+			out = append(out, to...)
+		case v.IsCompound:
+			out = append(out, shortest(element(v.FullBytes[0], replace(v.Bytes, from, to)))...)
+		default:
+			out = append(out, v.FullBytes...)
+		}
+	}
+	return out
+}
+
+// shortest makes the lengths of an element minimal.
+func shortest(b []byte) []byte {
+	der, err := cms.Normalize(b, 1<<10)
+	if err != nil {
+		return b
+	}
+	return der
+}
+
+// Nested is an element of depth SEQUENCEs in each other, of indefinite length.
+func Nested(depth int) []byte {
+	return append(bytes.Repeat([]byte{0x30, 0x80}, depth), make([]byte, 2*depth)...)
+}
+
+// SlowPost posts body in n parts with a pause between them and returns the HTTP
+// status.
+func SlowPost(ctx context.Context, url string, body []byte, n int, pause time.Duration) (int, error) {
+	reader, writer := io.Pipe()
+	go func() { writer.CloseWithError(trickle(ctx, writer, body, n, pause)) }()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, reader)
+	if err != nil {
+		return 0, fmt.Errorf("sceptest: %w", err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, fmt.Errorf("sceptest: %w", err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	return response.StatusCode, nil
+}
+
+func trickle(ctx context.Context, w io.Writer, body []byte, n int, pause time.Duration) error {
+	size := max(1, len(body)/n)
+	ticker := time.NewTicker(pause)
+	defer ticker.Stop()
+	for len(body) > 0 {
+		part := body[:min(size, len(body))]
+		if _, err := w.Write(part); err != nil {
+			return fmt.Errorf("sceptest: %w", err)
+		}
+		body = body[len(part):]
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return ctx.Err() //nolint:wrapcheck // the reason as it is
+		}
+	}
+	return nil
+}
