@@ -92,7 +92,7 @@ type RACredentialSpec struct {
 
 	// The private key, made anew for each generation.
 	// +optional
-	// +kubebuilder:default={}
+	// +kubebuilder:default={algorithm: RSA, size: 2048}
 	Key CredentialKey `json:"key,omitempty"`
 
 	// How long each certificate is valid.

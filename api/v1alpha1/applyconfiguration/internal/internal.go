@@ -413,7 +413,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: key
       type:
         namedType: com.github.scepter-pki.scepter.api.v1alpha1.CredentialKey
-      default: {}
+      default:
+        algorithm: RSA
+        size: 2048
     - name: layout
       type:
         namedType: com.github.scepter-pki.scepter.api.v1alpha1.CredentialLayout
