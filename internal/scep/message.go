@@ -93,6 +93,7 @@ const (
 	AES192CBC    = cms.AES192CBC
 	AES256CBC    = cms.AES256CBC
 	TripleDESCBC = cms.TripleDESCBC
+	DESCBC       = cms.DESCBC
 )
 
 // KeyTransport is how a message's key is encrypted to an RSA key.

@@ -34,8 +34,8 @@ const maxFailInfoText = 255
 
 // Respond makes the CertRep for a reply, in DER: signed by the generation that
 // opened the request (the active one if none did) with the request's digest,
-// and for SUCCESS encrypted to the request's signer with the request's cipher
-// (RFC 8894, section 3.3.2).
+// and for SUCCESS encrypted to the request's signer with the request's cipher,
+// or AES-128 for single DES (RFC 8894, section 3.3.2).
 func (r *Request) Respond(id *Identity, reply *Reply) ([]byte, error) {
 	content, err := r.seal(reply)
 	if err != nil {
@@ -65,7 +65,7 @@ func (r *Request) seal(reply *Reply) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return cms.Encrypt(certificates, r.Signer, r.Cipher, PKCS1v15)
+	return cms.Encrypt(certificates, r.Signer, answerCipher(r.Cipher), PKCS1v15)
 }
 
 func (r *Request) replyAttributes(reply *Reply) ([]cms.Attribute, error) {

@@ -29,7 +29,7 @@ type Request struct {
 
 	Generation *Generation // opened the message; its signing credential answers
 	Digest     crypto.Hash // the message is signed with, and its answer
-	Cipher     Cipher      // the message is encrypted with, and its answer
+	Cipher     Cipher      // the message is encrypted with
 }
 
 // IssuerAndSubject is what a CertPoll asks for (RFC 8894, section 3.3.3); both

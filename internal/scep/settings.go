@@ -14,9 +14,14 @@ import (
 type Settings struct {
 	AllowSHA1      bool
 	AllowTripleDES bool
-	Renewal        bool // RenewalReq is accepted and announced
-	Limits         Limits
-	ChainShape     ChainShape // of GetCACert
+	// AllowDES opens requests encrypted with single DES. RFC 8894, section 2.9,
+	// forbids it, but there are devices and clients (micromdm's scepclient) that
+	// do nothing else. It is not announced, and answered with AES-128.
+	AllowDES bool
+
+	Renewal    bool // RenewalReq is accepted and announced
+	Limits     Limits
+	ChainShape ChainShape // of GetCACert
 }
 
 // Limits bounds a message; zero means the default.
@@ -85,6 +90,7 @@ type digestRule struct {
 
 type cipherRule struct {
 	cipher  Cipher
+	answer  Cipher // answers a message encrypted with cipher
 	keyword string
 	allowed func(Settings) bool
 }
@@ -97,10 +103,11 @@ var digestRules = []digestRule{
 }
 
 var cipherRules = []cipherRule{
-	{AES128CBC, CapabilityAES, always},
-	{AES192CBC, "", always},
-	{AES256CBC, "", always},
-	{TripleDESCBC, CapabilityDES3, func(s Settings) bool { return s.AllowTripleDES }},
+	{AES128CBC, AES128CBC, CapabilityAES, always},
+	{AES192CBC, AES192CBC, "", always},
+	{AES256CBC, AES256CBC, "", always},
+	{TripleDESCBC, TripleDESCBC, CapabilityDES3, func(s Settings) bool { return s.AllowTripleDES }},
+	{DESCBC, AES128CBC, "", func(s Settings) bool { return s.AllowDES }},
 }
 
 // requestRule is a row of the table of messages that are answered.
@@ -145,6 +152,15 @@ func (s Settings) allowsDigest(h crypto.Hash) bool {
 
 func (s Settings) allowsCipher(c Cipher) bool {
 	return slices.ContainsFunc(cipherRules, func(r cipherRule) bool { return r.cipher == c && r.allowed(s) })
+}
+
+// answerCipher is what a message encrypted with c is answered with.
+func answerCipher(c Cipher) Cipher {
+	i := slices.IndexFunc(cipherRules, func(r cipherRule) bool { return r.cipher == c })
+	if i < 0 {
+		return AES128CBC
+	}
+	return cipherRules[i].answer
 }
 
 // requestRule returns the row of t, false if such a message is not answered.

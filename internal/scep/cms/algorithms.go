@@ -141,13 +141,14 @@ func DigestOID(h crypto.Hash) asn1.ObjectIdentifier {
 // Cipher is a content-encryption algorithm. The zero value is none.
 type Cipher int
 
-// The content-encryption algorithms of the package: AES in CBC mode (RFC 3565)
-// and three-key triple DES in CBC mode (RFC 3370, section 5.1).
+// The content-encryption algorithms of the package: AES (RFC 3565), three-key
+// triple DES (RFC 3370, section 5.1) and single DES, all in CBC mode.
 const (
 	AES128CBC Cipher = iota + 1
 	AES192CBC
 	AES256CBC
 	TripleDESCBC
+	DESCBC
 )
 
 // cipherSpec is a row of the table of ciphers; sizes in bytes.
@@ -164,6 +165,7 @@ var cipherSpecs = []cipherSpec{
 	{AES192CBC, "AES-192-CBC", asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 22}, 24, newAES},
 	{AES256CBC, "AES-256-CBC", asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 42}, 32, newAES},
 	{TripleDESCBC, "3DES-CBC", asn1.ObjectIdentifier{1, 2, 840, 113549, 3, 7}, 24, newTripleDES},
+	{DESCBC, "DES-CBC", asn1.ObjectIdentifier{1, 3, 14, 3, 2, 7}, 8, newDES},
 }
 
 // String is the cipher's usual name, e.g. "AES-128-CBC".

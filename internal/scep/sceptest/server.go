@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -50,7 +51,7 @@ func NewServer(t testing.TB, o Options) *Server {
 	if o.Identity == nil {
 		o.Identity = NewIdentity(t, o.CA, o.Layout)
 	}
-	s := &Server{CA: o.CA, issuer: &issuer{ca: o.CA, challenge: o.Challenge, pending: o.Pending, transactions: map[string]*transaction{}}}
+	s := &Server{CA: o.CA, issuer: &issuer{ca: o.CA, challenge: o.Challenge, pending: o.Pending}}
 	s.identity.Store(o.Identity)
 	if o.Backend == nil {
 		o.Backend = s.issuer
@@ -91,37 +92,61 @@ type issuer struct {
 	pending   int
 
 	mu           sync.Mutex
-	transactions map[string]*transaction
+	transactions []*transaction
 	issued       int
 }
 
 // transaction is one enrolment.
 type transaction struct {
-	csr       *x509.CertificateRequest
-	signerKey []byte // SubjectPublicKeyInfo
-	polls     int    // how often PENDING was told
-	cert      *x509.Certificate
+	id     string
+	csr    *x509.CertificateRequest
+	signer *x509.Certificate
+	polls  int // how often PENDING was told
+	cert   *x509.Certificate
 }
 
 // PKIOperation implements scep.Backend.
 func (i *issuer) PKIOperation(_ context.Context, r *scep.Request) (*scep.Reply, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	tx, known := i.transactions[r.TransactionID]
 	if r.MessageType == scep.CertPoll {
-		if !known || !bytes.Equal(tx.signerKey, r.Signer.RawSubjectPublicKeyInfo) {
-			return scep.Fail(scep.BadCertID, "no such transaction"), nil
-		}
-		return i.answer(tx)
+		return i.poll(r)
 	}
 	if text := i.refusal(r); text != "" {
 		return scep.Fail(scep.BadRequest, text), nil
 	}
-	if !known || !bytes.Equal(tx.csr.Raw, r.CSR.Raw) {
-		tx = &transaction{csr: r.CSR, signerKey: r.Signer.RawSubjectPublicKeyInfo}
-		i.transactions[r.TransactionID] = tx
+	// With the same key many clients have the same transactionID again when they
+	// renew: the signer tells that from a repetition.
+	tx := i.find(func(tx *transaction) bool {
+		return tx.id == r.TransactionID && tx.signer.Equal(r.Signer) && bytes.Equal(tx.csr.Raw, r.CSR.Raw)
+	})
+	if tx == nil {
+		tx = &transaction{id: r.TransactionID, csr: r.CSR, signer: r.Signer}
+		i.transactions = append(i.transactions, tx)
 	}
 	return i.answer(tx)
+}
+
+// poll finds the latest transaction of the same signer key: whoever knows an id
+// only is told nothing.
+func (i *issuer) poll(r *scep.Request) (*scep.Reply, error) {
+	tx := i.find(func(tx *transaction) bool {
+		return tx.id == r.TransactionID &&
+			bytes.Equal(tx.signer.RawSubjectPublicKeyInfo, r.Signer.RawSubjectPublicKeyInfo)
+	})
+	if tx == nil {
+		return scep.Fail(scep.BadCertID, "no such transaction"), nil
+	}
+	return i.answer(tx)
+}
+
+func (i *issuer) find(is func(*transaction) bool) *transaction {
+	for _, tx := range slices.Backward(i.transactions) {
+		if is(tx) {
+			return tx
+		}
+	}
+	return nil
 }
 
 // refusal says why a request is not authorised, "" if it is.
