@@ -1,0 +1,89 @@
+# Scepter. "make" alone lists the targets.
+
+GO ?= go
+GOLANGCI_LINT = $(GO) tool -modfile=hack/tools/lint/go.mod golangci-lint
+LOGS ?= dist/logs
+# STAGES="lint unit" runs these only.
+STAGES ?=
+# These never believe an earlier result: what other programs read is an input too.
+REAL = -count=1
+# Tests that want a real API server; all others are unit tests.
+NEED_API_SERVER = ./controllers/... ./internal/ra/...
+# The directory with etcd, kube-apiserver and kubectl; built when first used.
+ASSETS = KUBEBUILDER_ASSETS="$${KUBEBUILDER_ASSETS:-$$($(MAKE) --no-print-directory --silent assets)}"
+
+.DEFAULT_GOAL := help
+.PHONY: help
+help: ## List the targets.
+	@awk 'BEGIN {FS = ":.*## "} \
+		/^##@ / {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Try it
+.PHONY: demo demo-down
+demo: ## Bring up a cluster, install Scepter, enrol stock SCEP clients (root; Debian).
+	$(GO) run ./hack/demo
+
+demo-down: ## Take the demo away.
+	$(GO) run ./hack/demo down
+
+##@ Check
+.PHONY: test lint lint-fix generated verify-generated unit controllers crd helm image cluster conformance e2e
+test: ## Everything, a stage at a time, with a summary (STAGES="lint unit": these only).
+	$(GO) run ./hack/stages -logs $(LOGS) $(STAGES)
+
+lint: ## Lint (golangci-lint at the version of hack/tools/lint).
+	$(GOLANGCI_LINT) run ./...
+
+lint-fix: ## Lint, and fix what can be fixed.
+	$(GOLANGCI_LINT) run --fix ./...
+
+verify-generated: ## Report generated files that are not up to date.
+	$(GO) run ./hack/generate -check
+
+unit: ## Unit tests with the race detector.
+	$(GO) test -race $$($(GO) list ./... | grep -vxF "$$($(GO) list $(NEED_API_SERVER) ./test/...)")
+
+controllers: ## Controllers and enrolment pipeline against a real API server.
+	$(ASSETS) $(GO) test -race $(NEED_API_SERVER)
+
+crd: ## Rules of the CRDs and of the admission policy in a real API server.
+	$(ASSETS) $(GO) test $(REAL) ./test/crd/...
+
+helm: ## The chart: renders, schema, pod security, same rules as config/.
+	$(ASSETS) $(GO) test $(REAL) ./test/helm/...
+
+image: ## The Dockerfile: parse, lint, run its build steps.
+	cd test/image && $(GO) test $(REAL) ./...
+
+cluster: ## The test cluster's own tests (root; Debian).
+	$(GO) test $(REAL) -timeout 38m ./test/cluster/...
+
+conformance: ## SCEP conformance.
+	$(GO) test $(REAL) ./test/conformance/...
+
+e2e: ## Stock SCEP clients against a real cluster (root; Debian; CLUSTER=current: yours).
+	$(GO) test $(REAL) -timeout 19m ./test/e2e/...
+
+##@ Make
+.PHONY: generate build images assets
+generate: ## Make deepcopy, apply configurations, CRDs, RBAC, chart files, docs/conditions.md.
+	$(GO) run ./hack/generate
+
+build: ## Build the programs into bin/.
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o bin/ ./cmd/...
+
+images: ## Build the images with docker buildx (TAG=dev, PUSH=--push).
+	docker buildx build --target operator -t ghcr.io/scepter-pki/operator:$(or $(TAG),dev) $(PUSH) .
+	docker buildx build --target ra -t ghcr.io/scepter-pki/ra:$(or $(TAG),dev) $(PUSH) .
+
+assets: ## Build etcd, kube-apiserver and kubectl for tests, and print their directory.
+	@$(GO) run ./test/cluster assets
+
+##@ A cluster on this machine (root; Debian)
+.PHONY: cluster-up cluster-down
+cluster-up: ## Bring up Kubernetes with cert-manager and Traefik.
+	$(GO) run ./test/cluster up --with cert-manager,traefik
+
+cluster-down: ## Take it away.
+	$(GO) run ./test/cluster down
