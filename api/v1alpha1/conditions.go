@@ -25,6 +25,9 @@ const (
 	// ConditionChallengesStored is True when passwords stay readable in stored
 	// CertificateRequests (a Static challenge). It does not count for Ready.
 	ConditionChallengesStored = "ChallengesStored"
+	// ConditionLongURLs is True when the ingress implementation is known to let through the
+	// long URLs of SCEP over GET. It does not count for Ready: most devices POST.
+	ConditionLongURLs = "LongURLs"
 	// ConditionEnrolling is False when the issuer denied or failed recent requests, with the reason.
 	ConditionEnrolling = "Enrolling"
 )

@@ -1,0 +1,91 @@
+package render
+
+import (
+	"net"
+
+	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	certmanagerac "github.com/cert-manager/cert-manager/pkg/client/applyconfigurations/certmanager/v1"
+	cmmetaac "github.com/cert-manager/cert-manager/pkg/client/applyconfigurations/meta/v1"
+
+	"github.com/scepter-pki/scepter/api/v1alpha1"
+)
+
+// tlsRevisions is how many past CertificateRequests of a TLS certificate are kept.
+const tlsRevisions = 2
+
+// Certificates are the TLS certificates to be issued, one a host. Where TLS is
+// passed through, the servers hold one certificate for all hosts.
+func Certificates(ep *v1alpha1.ScepEndpoint) []*certmanagerac.CertificateApplyConfiguration {
+	hosts := tlsHosts(ep)
+	if passesTLSThrough(ep) && len(hosts) > 0 {
+		if hosts[0].TLS.IssuerRef == nil {
+			return nil
+		}
+		return []*certmanagerac.CertificateApplyConfiguration{certificate(ep, hosts[0], hosts...)}
+	}
+	var out []*certmanagerac.CertificateApplyConfiguration
+	for _, host := range hosts {
+		if host.TLS.IssuerRef != nil {
+			out = append(out, certificate(ep, host, host))
+		}
+	}
+	return out
+}
+
+// certificate is named after a host, takes its issuer, and is good for all of names.
+// RSA, because the devices that need plain old TLS know nothing else.
+func certificate(ep *v1alpha1.ScepEndpoint, host v1alpha1.Host, names ...v1alpha1.Host) *certmanagerac.CertificateApplyConfiguration {
+	name := TLSName(ep.Name, host.Name)
+	spec := certmanagerac.CertificateSpec().
+		WithSecretName(name).
+		WithSecretTemplate(certmanagerac.CertificateSecretTemplate().WithLabels(Labels(ep.Name))).
+		WithIssuerRef(cmmetaac.IssuerReference().
+			WithGroup(host.TLS.IssuerRef.Group).
+			WithKind(host.TLS.IssuerRef.Kind).
+			WithName(host.TLS.IssuerRef.Name)).
+		WithUsages(certmanagerv1.UsageDigitalSignature, certmanagerv1.UsageKeyEncipherment, certmanagerv1.UsageServerAuth).
+		WithPrivateKey(certmanagerac.CertificatePrivateKey().
+			WithAlgorithm(certmanagerv1.RSAKeyAlgorithm).
+			WithSize(2048).
+			WithRotationPolicy(certmanagerv1.RotationPolicyAlways)).
+		WithRevisionHistoryLimit(tlsRevisions)
+	for _, each := range names {
+		if net.ParseIP(each.Name) != nil {
+			spec.WithIPAddresses(each.Name)
+			continue
+		}
+		spec.WithDNSNames(each.Name)
+	}
+	return certmanagerac.Certificate(name, ep.Namespace).WithLabels(Labels(ep.Name)).WithSpec(spec)
+}
+
+// TLSSecretName is the Secret with a host's TLS certificate; empty for a host without TLS.
+func TLSSecretName(ep *v1alpha1.ScepEndpoint, host v1alpha1.Host) string {
+	switch {
+	case host.TLS == nil:
+		return ""
+	case host.TLS.SecretName != "":
+		return host.TLS.SecretName
+	}
+	return TLSName(ep.Name, host.Name)
+}
+
+// ServerTLSSecretName is the Secret that the servers mount where TLS is passed
+// through to them; empty elsewhere.
+func ServerTLSSecretName(ep *v1alpha1.ScepEndpoint) string {
+	hosts := tlsHosts(ep)
+	if !passesTLSThrough(ep) || len(hosts) == 0 {
+		return ""
+	}
+	return TLSSecretName(ep, hosts[0])
+}
+
+func tlsHosts(ep *v1alpha1.ScepEndpoint) []v1alpha1.Host {
+	var out []v1alpha1.Host
+	for _, host := range ep.Spec.Exposure.Hosts {
+		if host.TLS != nil {
+			out = append(out, host)
+		}
+	}
+	return out
+}

@@ -1,0 +1,74 @@
+package render
+
+import (
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+
+	"github.com/scepter-pki/scepter/api/v1alpha1"
+	"github.com/scepter-pki/scepter/internal/raconfig"
+)
+
+// secretMode lets the servers' group read, and nobody else.
+const secretMode = 0o440
+
+// Names of the volumes.
+const (
+	configVolume     = "config"
+	keyringVolume    = "keyring"
+	stateVolume      = "state"
+	challengesVolume = "challenges"
+	tlsVolume        = "tls"
+)
+
+func volumes(ep *v1alpha1.ScepEndpoint) []*corev1ac.VolumeApplyConfiguration {
+	out := []*corev1ac.VolumeApplyConfiguration{
+		corev1ac.Volume().WithName(configVolume).WithConfigMap(
+			corev1ac.ConfigMapVolumeSource().WithName(ConfigMapName(ep.Name))),
+		secretVolume(keyringVolume, KeyringName(CredentialName(ep))),
+		secretVolume(stateVolume, StateSecretName(ep.Name)),
+		corev1ac.Volume().WithName(challengesVolume).WithProjected(
+			corev1ac.ProjectedVolumeSource().WithDefaultMode(secretMode).WithSources(challengeSources(ep)...)),
+	}
+	if name := ServerTLSSecretName(ep); name != "" {
+		out = append(out, secretVolume(tlsVolume, name))
+	}
+	return out
+}
+
+func secretVolume(name, secret string) *corev1ac.VolumeApplyConfiguration {
+	return corev1ac.Volume().WithName(name).WithSecret(
+		corev1ac.SecretVolumeSource().WithSecretName(secret).WithDefaultMode(secretMode))
+}
+
+// challengeSources are optional: a Secret that is missing must not keep a server
+// from starting, whose other challenges may well be there.
+func challengeSources(ep *v1alpha1.ScepEndpoint) []*corev1ac.VolumeProjectionApplyConfiguration {
+	var out []*corev1ac.VolumeProjectionApplyConfiguration
+	for _, challenge := range ep.Spec.Challenges {
+		if challenge.Static == nil {
+			continue
+		}
+		ref := challenge.Static.SecretRef
+		out = append(out, corev1ac.VolumeProjection().WithSecret(corev1ac.SecretProjection().
+			WithName(ref.Name).
+			WithOptional(true).
+			WithItems(corev1ac.KeyToPath().WithKey(ref.Key).WithPath(challenge.Name+"/"+raconfig.PasswordFile))))
+	}
+	return out
+}
+
+func volumeMounts(ep *v1alpha1.ScepEndpoint) []*corev1ac.VolumeMountApplyConfiguration {
+	out := []*corev1ac.VolumeMountApplyConfiguration{
+		mount(configVolume, raconfig.ConfigDir),
+		mount(keyringVolume, raconfig.KeyringDir),
+		mount(stateVolume, raconfig.StateDir),
+		mount(challengesVolume, raconfig.ChallengesDir),
+	}
+	if ServerTLSSecretName(ep) != "" {
+		out = append(out, mount(tlsVolume, raconfig.TLSDir))
+	}
+	return out
+}
+
+func mount(volume, path string) *corev1ac.VolumeMountApplyConfiguration {
+	return corev1ac.VolumeMount().WithName(volume).WithMountPath(path).WithReadOnly(true)
+}
