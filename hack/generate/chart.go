@@ -28,6 +28,9 @@ var shared = []struct{ glob, dir string }{
 // writeChartFiles copies what config/ and the chart share, one object a file
 // because Helm's fromYaml reads one, and derives the operator's cluster-wide rules.
 func writeChartFiles(root string) error {
+	if err := os.RemoveAll(filepath.Join(root, chartFiles)); err != nil {
+		return err
+	}
 	for _, s := range shared {
 		sources, err := filepath.Glob(filepath.Join(root, s.glob))
 		if err != nil {
