@@ -1,0 +1,181 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/ext"
+
+	"github.com/scepter-pki/scepter/api/v1alpha1"
+	"github.com/scepter-pki/scepter/internal/ra/refusal"
+)
+
+// RuleError says that a CEL rule of a template does not compile.
+type RuleError struct {
+	// Index of the rule in spec.rules, from zero.
+	Index int
+	Err   error
+}
+
+// Error names the rule.
+func (e *RuleError) Error() string { return fmt.Sprintf("rules[%d]: %v", e.Index, e.Err) }
+
+// Unwrap returns Err.
+func (e *RuleError) Unwrap() error { return e.Err }
+
+// rule is a compiled rule.
+type rule struct {
+	program cel.Program
+	message string
+}
+
+// costLimit bounds the evaluation of one rule, in CEL's units; a comparison is a few.
+const costLimit = 100_000
+
+// Request is the variable csr of a rule. Its field names are API.
+type Request struct {
+	Subject        Subject  `cel:"subject"`
+	DNSNames       []string `cel:"dnsNames"`
+	EmailAddresses []string `cel:"emailAddresses"`
+	URIs           []string `cel:"uris"`
+	IPAddresses    []string `cel:"ipAddresses"`
+	UPNs           []string `cel:"upns"`
+	// KeyAlgorithm is "RSA" or "ECDSA".
+	KeyAlgorithm string `cel:"keyAlgorithm"`
+	// KeySize in bits.
+	KeySize int64 `cel:"keySize"`
+}
+
+// Subject is csr.subject of a rule.
+type Subject struct {
+	CommonName         string   `cel:"commonName"`
+	SerialNumber       string   `cel:"serialNumber"`
+	Organization       []string `cel:"organization"`
+	OrganizationalUnit []string `cel:"organizationalUnit"`
+	Country            []string `cel:"country"`
+	Province           []string `cel:"province"`
+	Locality           []string `cel:"locality"`
+	StreetAddress      []string `cel:"streetAddress"`
+	PostalCode         []string `cel:"postalCode"`
+	DomainComponent    []string `cel:"domainComponent"`
+	UserID             []string `cel:"userID"`
+	EmailAddress       []string `cel:"emailAddress"`
+}
+
+// newEnvironment declares what a rule may speak of.
+func newEnvironment() (*cel.Env, error) {
+	env, err := cel.NewEnv(
+		ext.NativeTypes(ext.ParseStructTags(true), reflect.TypeFor[Request](), reflect.TypeFor[Subject]()),
+		ext.Strings(),
+		cel.Variable("csr", cel.ObjectType("policy.Request")),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("CEL environment: %w", err)
+	}
+	return env, nil
+}
+
+func compileRules(specs []v1alpha1.Rule) ([]rule, error) {
+	if len(specs) == 0 {
+		return nil, nil
+	}
+	env, err := newEnvironment()
+	if err != nil {
+		return nil, err
+	}
+	var rules []rule
+	var problems []error
+	for i, s := range specs {
+		program, err := compileRule(env, s.Expression)
+		if err != nil {
+			problems = append(problems, &RuleError{Index: i, Err: err})
+			continue
+		}
+		rules = append(rules, rule{program: program, message: s.Message})
+	}
+	return rules, errors.Join(problems...)
+}
+
+func compileRule(env *cel.Env, expression string) (cel.Program, error) {
+	ast, issues := env.Compile(expression)
+	if issues.Err() != nil {
+		return nil, fmt.Errorf("does not compile: %w", issues.Err())
+	}
+	if ast.OutputType() != cel.BoolType {
+		return nil, fmt.Errorf("gives %s, must give bool", ast.OutputType())
+	}
+	program, err := env.Program(ast, cel.CostLimit(costLimit))
+	if err != nil {
+		return nil, fmt.Errorf("does not compile: %w", err)
+	}
+	return program, nil
+}
+
+// judgeRules wants every rule to be true. One that cannot be evaluated is not.
+func (p *Policy) judgeRules(c *content, key *publicKey) error {
+	if len(p.rules) == 0 {
+		return nil
+	}
+	variables := map[string]any{"csr": newRequest(c, key)}
+	for _, r := range p.rules {
+		out, _, err := r.program.Eval(variables)
+		if err != nil {
+			return refusal.New(refusal.RuleNotMet, "%s", r.message).Because(err)
+		}
+		if held, ok := out.Value().(bool); !ok || !held {
+			return refusal.New(refusal.RuleNotMet, "%s", r.message)
+		}
+	}
+	return nil
+}
+
+func newRequest(c *content, key *publicKey) Request {
+	return Request{
+		Subject:        newSubject(c.subject),
+		DNSNames:       c.names(dnsName),
+		EmailAddresses: c.names(rfc822Name),
+		URIs:           c.names(uniformID),
+		IPAddresses:    c.names(ipAddress),
+		UPNs:           c.names(upnName),
+		KeyAlgorithm:   string(key.algorithm),
+		KeySize:        int64(key.size),
+	}
+}
+
+func newSubject(subject []attribute) Subject {
+	all := func(name v1alpha1.SubjectAttribute) []string { return values(subject, name) }
+	return Subject{
+		CommonName:         first(all(v1alpha1.CommonName)),
+		SerialNumber:       first(all(v1alpha1.SerialNumber)),
+		Organization:       all(v1alpha1.Organization),
+		OrganizationalUnit: all(v1alpha1.OrganizationalUnit),
+		Country:            all(v1alpha1.Country),
+		Province:           all(v1alpha1.Province),
+		Locality:           all(v1alpha1.Locality),
+		StreetAddress:      all(v1alpha1.StreetAddress),
+		PostalCode:         all(v1alpha1.PostalCode),
+		DomainComponent:    all(v1alpha1.DomainComponent),
+		UserID:             all(v1alpha1.UserID),
+		EmailAddress:       all(v1alpha1.EmailAddress),
+	}
+}
+
+func first(list []string) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return list[0]
+}
+
+// names are the alternative names of one type.
+func (c *content) names(kind nameType) []string {
+	out := []string{}
+	for _, n := range c.sans {
+		if n.kind == kind {
+			out = append(out, n.value)
+		}
+	}
+	return out
+}

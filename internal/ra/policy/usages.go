@@ -1,0 +1,163 @@
+package policy
+
+import (
+	"encoding/asn1"
+	"slices"
+	"strings"
+
+	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+
+	"github.com/scepter-pki/scepter/api/v1alpha1"
+	"github.com/scepter-pki/scepter/internal/ra/refusal"
+)
+
+// keyUsageNames are cert-manager's words for the bits of the key usage extension
+// (RFC 5280, section 4.2.1.3), in their order.
+var keyUsageNames = []certmanagerv1.KeyUsage{
+	certmanagerv1.UsageDigitalSignature,
+	certmanagerv1.UsageContentCommitment,
+	certmanagerv1.UsageKeyEncipherment,
+	certmanagerv1.UsageDataEncipherment,
+	certmanagerv1.UsageKeyAgreement,
+	certmanagerv1.UsageCertSign,
+	certmanagerv1.UsageCRLSign,
+	certmanagerv1.UsageEncipherOnly,
+	certmanagerv1.UsageDecipherOnly,
+}
+
+// extKeyUsageNames are cert-manager's words for the purposes that a template can name.
+var extKeyUsageNames = map[string]certmanagerv1.KeyUsage{
+	"1.3.6.1.5.5.7.3.1": certmanagerv1.UsageServerAuth,
+	"1.3.6.1.5.5.7.3.2": certmanagerv1.UsageClientAuth,
+	"1.3.6.1.5.5.7.3.3": certmanagerv1.UsageCodeSigning,
+	"1.3.6.1.5.5.7.3.4": certmanagerv1.UsageEmailProtection,
+	"1.3.6.1.5.5.7.3.5": certmanagerv1.UsageIPsecEndSystem,
+	"1.3.6.1.5.5.7.3.6": certmanagerv1.UsageIPsecTunnel,
+	"1.3.6.1.5.5.7.3.7": certmanagerv1.UsageIPsecUser,
+}
+
+// extKeyUsage is a purpose; name is empty for one that no template can name.
+type extKeyUsage struct {
+	oid  string
+	name certmanagerv1.KeyUsage
+}
+
+func (u extKeyUsage) String() string {
+	if u.name == "" {
+		return u.oid
+	}
+	return string(u.name)
+}
+
+func (c *content) readKeyUsage(der []byte) error {
+	var bits asn1.BitString
+	rest, err := asn1.Unmarshal(der, &bits)
+	if err != nil || len(rest) > 0 || bits.BitLength > len(keyUsageNames) {
+		return malformed("key usage").Because(err)
+	}
+	for i, name := range keyUsageNames {
+		if bits.At(i) == 1 {
+			c.keyUsages = append(c.keyUsages, name)
+		}
+	}
+	if len(c.keyUsages) == 0 {
+		return malformed("key usage")
+	}
+	return nil
+}
+
+func (c *content) readExtKeyUsage(der []byte) error {
+	var oids []asn1.ObjectIdentifier
+	rest, err := asn1.Unmarshal(der, &oids)
+	if err != nil || len(rest) > 0 || len(oids) == 0 {
+		return malformed("extended key usage").Because(err)
+	}
+	for _, oid := range oids {
+		c.extKeyUsages = append(c.extKeyUsages, extKeyUsage{oid.String(), extKeyUsageNames[oid.String()]})
+	}
+	return nil
+}
+
+// judgeUsages returns the usages of the CertificateRequest. cert-manager wants
+// both kinds to match a CSR that names either.
+func (p *Policy) judgeUsages(c *content, algorithm v1alpha1.KeyAlgorithm) ([]certmanagerv1.KeyUsage, error) {
+	if err := p.allowUsages(c); err != nil {
+		return nil, err
+	}
+	named := c.usages()
+	for _, u := range named {
+		if !fits(u, algorithm) {
+			return nil, refusal.New(refusal.UsageUnfit, "usage %q refused: %s keys cannot have it", u, algorithm)
+		}
+	}
+	if len(named) > 0 {
+		return named, nil
+	}
+	all := p.usagesFor(algorithm)
+	if len(all) == 0 {
+		return nil, refusal.New(refusal.UsageUnfit, "request refused: %s keys can have none of the usages %s", algorithm, joinUsages(p.spec.Usages))
+	}
+	return all, nil
+}
+
+// allowUsages refuses usages that the template does not name.
+func (p *Policy) allowUsages(c *content) error {
+	for _, u := range c.keyUsages {
+		if !slices.Contains(p.spec.Usages, u) {
+			return p.refuseUsage(string(u))
+		}
+	}
+	for _, u := range c.extKeyUsages {
+		if u.name == "" || !slices.Contains(p.spec.Usages, u.name) {
+			return p.refuseUsage(u.String())
+		}
+	}
+	return nil
+}
+
+func (p *Policy) refuseUsage(usage string) error {
+	return refusal.New(refusal.UsageNotAllowed, "usage %q refused: allowed is %s", usage, joinUsages(p.spec.Usages))
+}
+
+// usages lists what is named, without repetition.
+func (c *content) usages() []certmanagerv1.KeyUsage {
+	out := slices.Clone(c.keyUsages)
+	for _, u := range c.extKeyUsages {
+		if u.name != "" && !slices.Contains(out, u.name) {
+			out = append(out, u.name)
+		}
+	}
+	return out
+}
+
+// onlyRSA are usages that need encryption to the key, onlyEC those that need key agreement.
+var (
+	onlyRSA = []certmanagerv1.KeyUsage{certmanagerv1.UsageKeyEncipherment, certmanagerv1.UsageDataEncipherment}
+	onlyEC  = []certmanagerv1.KeyUsage{certmanagerv1.UsageKeyAgreement}
+)
+
+func fits(u certmanagerv1.KeyUsage, algorithm v1alpha1.KeyAlgorithm) bool {
+	if algorithm == v1alpha1.RSAKey {
+		return !slices.Contains(onlyEC, u)
+	}
+	return !slices.Contains(onlyRSA, u)
+}
+
+// usagesFor are the template's usages that a key can have.
+func (p *Policy) usagesFor(algorithm v1alpha1.KeyAlgorithm) []certmanagerv1.KeyUsage {
+	unfit := func(u certmanagerv1.KeyUsage) bool { return !fits(u, algorithm) }
+	return slices.DeleteFunc(slices.Clone(p.spec.Usages), unfit)
+}
+
+// purposes are the extended key usages among usages.
+func purposes(usages []certmanagerv1.KeyUsage) []certmanagerv1.KeyUsage {
+	return slices.DeleteFunc(slices.Clone(usages), func(u certmanagerv1.KeyUsage) bool { return slices.Contains(keyUsageNames, u) })
+}
+
+func joinUsages(usages []certmanagerv1.KeyUsage) string {
+	words := make([]string, len(usages))
+	for i, u := range usages {
+		words[i] = string(u)
+	}
+	return strings.Join(words, ", ")
+}
