@@ -1,0 +1,64 @@
+package cms
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"math/big"
+	"sync"
+	"testing"
+	"time"
+)
+
+var limits = Limits{Nesting: nesting, Certificates: 16, Attributes: 64}
+
+var rsaKey = sync.OnceValue(func() *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return key
+})
+
+var otherRSAKey = sync.OnceValue(func() *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return key
+})
+
+var ecKey = sync.OnceValue(func() *ecdsa.PrivateKey {
+	key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	return key
+})
+
+// selfSigned makes a certificate that expired long ago: validity is none of this
+// package's business.
+func selfSigned(t testing.TB, key crypto.Signer, extensions ...pkix.Extension) *x509.Certificate {
+	t.Helper()
+	template := &x509.Certificate{
+		SerialNumber:    big.NewInt(4711),
+		Subject:         pkix.Name{CommonName: "device"},
+		NotBefore:       time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC),
+		NotAfter:        time.Date(1999, 12, 31, 0, 0, 0, 0, time.UTC),
+		SubjectKeyId:    []byte{1, 2, 3, 4},
+		ExtraExtensions: extensions,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert
+}
