@@ -93,14 +93,19 @@ func withConfig(image v1.Image, o Options) (v1.Image, error) {
 }
 
 // Save writes images to a tarball that "ctr images import" and "docker load"
-// understand. reference is its name, such as scepter.local/ra:dev.
-func Save(path, reference string, image v1.Image) error {
-	tag, err := name.NewTag(reference, name.StrictValidation)
-	if err != nil {
-		return fmt.Errorf("image reference: %w", err)
+// understand. The keys are their references, such as scepter.local/ra:dev;
+// layers in common are written once.
+func Save(path string, images map[string]v1.Image) error {
+	tagged := make(map[name.Tag]v1.Image, len(images))
+	for reference, image := range images {
+		tag, err := name.NewTag(reference, name.StrictValidation)
+		if err != nil {
+			return fmt.Errorf("image reference: %w", err)
+		}
+		tagged[tag] = image
 	}
-	if err := tarball.WriteToFile(path, tag, image); err != nil {
-		return fmt.Errorf("write image %s: %w", reference, err)
+	if err := tarball.MultiWriteToFile(path, tagged); err != nil {
+		return fmt.Errorf("write images to %s: %w", path, err)
 	}
 	return nil
 }

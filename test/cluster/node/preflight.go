@@ -1,0 +1,92 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+
+	"github.com/scepter-pki/scepter/test/cluster/internal/progress"
+)
+
+// ErrNotRoot is returned where a cluster is wanted by an ordinary user.
+var ErrNotRoot = errors.New("a cluster needs root for its namespaces, mounts and control groups: run this with sudo -E")
+
+// requiredFiles are files that a node uses, and Debian's packages with them.
+var requiredFiles = map[string]string{
+	"/usr/bin/containerd": "containerd",
+	"/usr/sbin/runc":      "runc",
+	"/usr/lib/cni/bridge": "containernetworking-plugins",
+	"/usr/sbin/iptables":  "iptables",
+	"/usr/sbin/nft":       "nftables",
+	"/usr/sbin/conntrack": "conntrack",
+	"/usr/sbin/ipset":     "ipset",
+	"/usr/sbin/ethtool":   "ethtool",
+	"/usr/bin/socat":      "socat",
+	"/usr/bin/kmod":       "kmod",
+}
+
+// preflight makes sure that this machine can run a cluster, and installs the
+// Debian packages that it lacks.
+func preflight(ctx context.Context, report *progress.Reporter) error {
+	if os.Geteuid() != 0 {
+		return ErrNotRoot
+	}
+	missing := missingPackages(requiredFiles, isThere)
+	if len(missing) == 0 {
+		return nil
+	}
+	done := report.Step("install " + strings.Join(missing, " "))
+	err := install(ctx, missing)
+	done(err)
+	return err
+}
+
+// missingPackages are the packages of files that are not there, sorted.
+func missingPackages(files map[string]string, isThere func(string) bool) []string {
+	var missing []string
+	for file, pkg := range files {
+		if !isThere(file) {
+			missing = append(missing, pkg)
+		}
+	}
+	slices.Sort(missing)
+	return missing
+}
+
+func isThere(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+func install(ctx context.Context, packages []string) error {
+	hint := "apt-get install " + strings.Join(packages, " ")
+	if _, err := exec.LookPath("apt-get"); err != nil {
+		return fmt.Errorf("this machine has no apt-get; it needs what Debian installs with: %s", hint)
+	}
+	install := append([]string{"install", "--yes", "--no-install-recommends"}, packages...)
+	if aptGet(ctx, install) == nil {
+		return nil
+	}
+	if err := aptGet(ctx, []string{"update"}); err != nil { // the lists may be old or absent
+		return fmt.Errorf("%w; try yourself: %s", err, hint)
+	}
+	if err := aptGet(ctx, install); err != nil {
+		return fmt.Errorf("%w; try yourself: %s", err, hint)
+	}
+	return nil
+}
+
+func aptGet(ctx context.Context, args []string) error {
+	cmd := exec.CommandContext(ctx, "apt-get", args...)
+	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+		return fmt.Errorf("apt-get %s: %w: %s", args[0], err, lines[len(lines)-1])
+	}
+	return nil
+}
