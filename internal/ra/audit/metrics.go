@@ -89,4 +89,6 @@ func (m *Metrics) Ended(result Result, reason string, took time.Duration) {
 }
 
 // InFlight is the gauge of one resource.
-func (m *Metrics) InFlight(resource string) prometheus.Gauge { return m.inFlight.WithLabelValues(resource) }
+func (m *Metrics) InFlight(resource string) prometheus.Gauge {
+	return m.inFlight.WithLabelValues(resource)
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/scepter-pki/scepter/internal/ra"
+	"github.com/scepter-pki/scepter/internal/ra/reload"
+	"github.com/scepter-pki/scepter/internal/raconfig"
+)
+
+// serveOptions are the flags of "ra serve".
+type serveOptions struct {
+	dirs                     reload.Dirs
+	listen, tlsListen, admin string
+	kubeconfig               string
+	drain                    time.Duration
+	logLevel                 string
+}
+
+// defaultDrain is as long as kube-proxies and ingress controllers need to notice.
+const defaultDrain = 5 * time.Second
+
+func newServeCommand() *cobra.Command {
+	var o serveOptions
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve one ScepEndpoint from the files that the operator mounts",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.dirs.Config, "config-dir", raconfig.ConfigDir, "directory with "+raconfig.ConfigFile)
+	f.StringVar(&o.dirs.Keyring, "keyring-dir", raconfig.KeyringDir, "directory with the RA credential's keyring")
+	f.StringVar(&o.dirs.Challenges, "challenges-dir", raconfig.ChallengesDir, "directory with a directory for each static challenge")
+	f.StringVar(&o.dirs.State, "state-dir", raconfig.StateDir, "directory with the endpoint's key")
+	f.StringVar(&o.dirs.TLS, "tls-dir", raconfig.TLSDir, "directory with tls.crt and tls.key, where the servers end TLS")
+	f.StringVar(&o.listen, "listen", port(raconfig.DevicePort), "address for devices, over HTTP")
+	f.StringVar(&o.tlsListen, "tls-listen", port(raconfig.DeviceTLSPort), "address for devices, over HTTPS; answers only while the configuration says so; empty: none")
+	f.StringVar(&o.admin, "admin-listen", port(raconfig.AdminPort), "address for /livez, /readyz, /status and /metrics")
+	f.StringVar(&o.kubeconfig, "kubeconfig", "", "file with the API server's address and credentials; empty: those of the pod")
+	f.DurationVar(&o.drain, "drain", defaultDrain, "how long to go on serving after SIGTERM, not ready")
+	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
+	return cmd
+}
+
+func port(n int) string { return ":" + strconv.Itoa(n) }
+
+func (o *serveOptions) run(ctx context.Context) error {
+	logger, err := newLogger(o.logLevel)
+	if err != nil {
+		return err
+	}
+	cluster, err := clientConfig(o.kubeconfig)
+	if err != nil {
+		return err
+	}
+	server, err := ra.New(ra.Options{
+		Dirs:    o.dirs,
+		Cluster: cluster,
+		Pod:     os.Getenv("POD_NAME"),
+		Version: version(),
+		Logger:  logger,
+		Drain:   o.drain,
+	})
+	if err != nil {
+		return fmt.Errorf("prepare: %w", err)
+	}
+	listeners, err := o.listeners(ctx)
+	if err != nil {
+		return err
+	}
+	logger.Info("serving", "version", version(), "listen", o.listen, "tlsListen", o.tlsListen, "adminListen", o.admin)
+	return server.Run(ctx, listeners) //nolint:wrapcheck // names the listener or the step
+}
+
+func newLogger(level string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("flag --log-level: %w", err)
+	}
+	return slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{Level: l})), nil
+}
+
+func clientConfig(kubeconfig string) (*rest.Config, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("find the API server (in a pod, or by --kubeconfig): %w", err)
+	}
+	config.UserAgent = "scepter-ra/" + version()
+	return config, nil
+}
+
+// listeners opens every address before anything is served.
+func (o *serveOptions) listeners(ctx context.Context) (l ra.Listeners, err error) {
+	if l.Admin, err = listen(ctx, o.admin); err != nil {
+		return l, err
+	}
+	if l.Device, err = listen(ctx, o.listen); err != nil {
+		return l, err
+	}
+	if o.tlsListen != "" {
+		l.TLS, err = listen(ctx, o.tlsListen)
+	}
+	return l, err
+}
+
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	return l, nil
+}

@@ -1,0 +1,116 @@
+package ra
+
+import (
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/scepter-pki/scepter/internal/ra/audit"
+	"github.com/scepter-pki/scepter/internal/ra/reload"
+	"github.com/scepter-pki/scepter/internal/raconfig"
+)
+
+// Paths of the admin listener, beside raconfig.StatusPath.
+const (
+	livePath    = "/livez"
+	readyPath   = "/readyz"
+	metricsPath = "/metrics"
+)
+
+// admin serves the kubelet, the operator and Prometheus; never devices.
+type admin struct {
+	pod, version string
+	status       func() *reload.Status
+	selfTest     *selfTest
+	draining     atomic.Bool
+	logger       *slog.Logger
+}
+
+func (a *admin) handler(metrics *audit.Metrics) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+livePath, a.live)
+	mux.HandleFunc("GET "+readyPath, a.ready)
+	mux.HandleFunc("GET "+raconfig.StatusPath, a.report)
+	mux.Handle("GET "+metricsPath, promhttp.HandlerFor(metrics.Registry(), promhttp.HandlerOpts{}))
+	return mux
+}
+
+func (a *admin) live(w http.ResponseWriter, r *http.Request) {
+	if err := a.selfTest.run(r.Context()); err != nil {
+		a.logger.ErrorContext(r.Context(), "self-test failed", "error", err)
+		http.Error(w, "the self-test failed: see the log", http.StatusInternalServerError)
+		return
+	}
+	_, _ = io.WriteString(w, "ok\n")
+}
+
+// ready says what this server can do by itself; it does not ask the issuer.
+func (a *admin) ready(w http.ResponseWriter, _ *http.Request) {
+	switch {
+	case a.draining.Load():
+		http.Error(w, "shutting down", http.StatusServiceUnavailable)
+	case a.status().Snapshot == nil:
+		http.Error(w, "configuration or keyring is not loaded: see "+raconfig.StatusPath, http.StatusServiceUnavailable)
+	default:
+		_, _ = io.WriteString(w, "ok\n")
+	}
+}
+
+func (a *admin) report(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	if err := json.NewEncoder(w).Encode(a.replicaStatus()); err != nil {
+		a.logger.Debug("status was not sent", "error", err)
+	}
+}
+
+func (a *admin) replicaStatus() *raconfig.ReplicaStatus {
+	s := a.status()
+	out := &raconfig.ReplicaStatus{Pod: a.pod, Version: a.version, HeldGenerations: s.Held, Problems: s.Problems}
+	if c := s.Snapshot; c != nil {
+		out.ConfigHash = c.ConfigHash
+		out.ConfigGeneration = c.Config.Endpoint.Generation
+		out.ActiveGeneration = c.Config.ActiveGeneration
+	}
+	return out
+}
+
+// expiries are metrics of the RA certificates, as times, so that alerts need no
+// knowledge of the server's clock.
+type expiries struct {
+	snapshot func() *reload.Snapshot
+	notAfter *prometheus.Desc
+}
+
+func newExpiries(snapshot func() *reload.Snapshot) *expiries {
+	return &expiries{snapshot: snapshot, notAfter: prometheus.NewDesc(
+		"scepter_ra_certificate_not_after_timestamp_seconds",
+		"End of the RA certificates' validity, as Unix time.",
+		[]string{"generation", "role", "active"}, nil,
+	)}
+}
+
+// Describe implements prometheus.Collector.
+func (x *expiries) Describe(out chan<- *prometheus.Desc) { out <- x.notAfter }
+
+// Collect implements prometheus.Collector.
+func (x *expiries) Collect(out chan<- prometheus.Metric) {
+	s := x.snapshot()
+	if s == nil {
+		return
+	}
+	for _, g := range s.Keyring.Generations {
+		active := "false"
+		if g.ID == s.Config.ActiveGeneration {
+			active = "true"
+		}
+		for _, c := range g.Certificates {
+			end := float64(c.Certificate.NotAfter.Unix())
+			out <- prometheus.MustNewConstMetric(x.notAfter, prometheus.GaugeValue, end, g.ID, string(c.Role), active)
+		}
+	}
+}

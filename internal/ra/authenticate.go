@@ -1,0 +1,138 @@
+package ra
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"errors"
+	"time"
+
+	"github.com/scepter-pki/scepter/internal/ra/audit"
+	"github.com/scepter-pki/scepter/internal/ra/challenge"
+	"github.com/scepter-pki/scepter/internal/ra/refusal"
+	"github.com/scepter-pki/scepter/internal/ra/reload"
+	"github.com/scepter-pki/scepter/internal/scep"
+)
+
+// byCertificate is what authenticated a renewal, in audit records.
+const byCertificate = "certificate"
+
+// authenticate wants a challenge password or a certificate that speaks for its
+// renewal. Either suffices, so a spent password in a renewal does no harm (RFC
+// 8894, section 2.4).
+func (b *backend) authenticate(ctx context.Context, e *enrolment) (*scep.Reply, error) {
+	if e.record != nil {
+		return nil, nil
+	}
+	name, err := e.snapshot.Challenges.Verify(ctx, challenge.Attempt{Password: e.request.ChallengePassword})
+	if err != nil {
+		return nil, &scep.UnavailableError{RetryAfter: retryAfter, Err: err}
+	}
+	if name == "" {
+		if err := e.authenticateByCertificate(b.now()); err != nil {
+			return nil, err
+		}
+		name = byCertificate
+	}
+	e.admitted = name
+	b.recorder.step(ctx, e, audit.Authenticated, audit.StepAuthenticated)
+	return nil, nil
+}
+
+func (e *enrolment) authenticateByCertificate(now time.Time) error {
+	if e.selfSign {
+		return e.refuseSelfSigned()
+	}
+	err := verifySigner(e.request.Signer, e.snapshot, now)
+	if refused, ok := refusal.As(err); ok && refused.Reason == refusal.SignerUnknown && e.request.ChallengePassword != "" {
+		return errChallengeWrong.Because(err)
+	}
+	if err != nil {
+		return err
+	}
+	if err := e.checkRenewalPolicy(now); err != nil {
+		return err
+	}
+	return e.template.Policy.JudgeRenewal(e.request.Signer, e.request.CSR)
+}
+
+var (
+	errChallengeWrong     = refusal.New(refusal.ChallengeWrong, "challenge password refused")
+	errChallengeMissing   = refusal.New(refusal.ChallengeMissing, "challenge password required")
+	errSelfSigned         = refusal.New(refusal.SignerUnknown, "renewal refused: it is signed by a self-signed certificate")
+	errSignerUnknown      = refusal.New(refusal.SignerUnknown, "renewal refused: it is not signed by a certificate of this CA")
+	errSignerExpired      = refusal.New(refusal.SignerExpired, "renewal refused: the certificate that signs it has expired; enrol with a challenge password")
+	errSignerIsRA         = refusal.New(refusal.SignerUnfit, "renewal refused: it is signed by a certificate of the registration authority")
+	errRenewalNotAllowed  = refusal.New(refusal.RenewalNotAllowed, "renewal refused: a challenge password is required each time")
+	errTransactionUnknown = refusal.New(refusal.TransactionUnknown, "no such transaction of this signer")
+)
+
+// refuseSelfSigned: a self-signed certificate authenticates nobody (RFC 8894, section 2.4).
+func (e *enrolment) refuseSelfSigned() error {
+	switch {
+	case e.request.ChallengePassword != "":
+		return errChallengeWrong
+	case e.request.MessageType == scep.RenewalReq:
+		return errSelfSigned
+	default:
+		return errChallengeMissing
+	}
+}
+
+// verifySigner wants a certificate of the issuing CA, within its validity, that is
+// not the RA's own.
+func verifySigner(signer *x509.Certificate, s *reload.Snapshot, now time.Time) error {
+	roots := x509.NewCertPool()
+	for _, ca := range s.Identity.CAChain {
+		roots.AddCert(ca)
+	}
+	_, err := signer.Verify(x509.VerifyOptions{
+		Roots:         roots,
+		Intermediates: x509.NewCertPool(), // none of the sender's: this CA's certificates only
+		CurrentTime:   now,
+		KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+	})
+	var invalid x509.CertificateInvalidError
+	if errors.As(err, &invalid) && invalid.Reason == x509.Expired {
+		return errSignerExpired.Because(err)
+	}
+	if err != nil {
+		return errSignerUnknown.Because(err)
+	}
+	if isOwn(signer, s) {
+		return errSignerIsRA
+	}
+	return nil
+}
+
+// isOwn says whether the RA itself has the certificate's key.
+func isOwn(c *x509.Certificate, s *reload.Snapshot) bool {
+	for i := range s.Keyring.Generations {
+		for _, own := range s.Keyring.Generations[i].Certificates {
+			if bytes.Equal(own.Certificate.RawSubjectPublicKeyInfo, c.RawSubjectPublicKeyInfo) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (e *enrolment) checkRenewalPolicy(now time.Time) error {
+	if !reload.Renews(e.template.Policy) {
+		return errRenewalNotAllowed
+	}
+	window := e.template.Policy.Renewal().Window
+	if window == nil {
+		return nil
+	}
+	if opens := e.request.Signer.NotAfter.Add(-window.Duration); now.Before(opens) {
+		return refusal.New(refusal.RenewalTooEarly, "renewal refused: it is possible from %s", opens.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// selfSigned says whether a certificate is signed with its own key.
+func selfSigned(c *x509.Certificate) bool {
+	return bytes.Equal(c.RawIssuer, c.RawSubject) &&
+		c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil
+}

@@ -1,0 +1,62 @@
+package ra
+
+import (
+	"context"
+
+	"github.com/scepter-pki/scepter/internal/ra/audit"
+	"github.com/scepter-pki/scepter/internal/ra/issue"
+	"github.com/scepter-pki/scepter/internal/ra/policy"
+	"github.com/scepter-pki/scepter/internal/ra/refusal"
+	"github.com/scepter-pki/scepter/internal/scep"
+)
+
+// issueCertificate records the request and waits for the issuer. While it waits,
+// it leaves the processor to others; where too many wait already, the device is
+// told to poll at once.
+func (b *backend) issueCertificate(ctx context.Context, e *enrolment) (*scep.Reply, error) {
+	resume := leaveProcessor(ctx)
+	defer resume()
+	if e.record == nil {
+		var err error
+		if e.record, err = e.issuer.Record(ctx, e.order()); err != nil {
+			return nil, err
+		}
+		b.recorder.step(ctx, e, audit.RequestRecorded, "")
+	}
+	if b.waiting.tryEnter() {
+		defer b.waiting.leave()
+		e.record = e.issuer.Await(ctx, e.record)
+	}
+	return answer(e.record)
+}
+
+// answers says what a device is told of each state of its record.
+var answers = map[issue.State]func(*issue.Record) (*scep.Reply, error){
+	issue.Issued:  handOut,
+	issue.Waiting: func(*issue.Record) (*scep.Reply, error) { return scep.Pending(), nil },
+	issue.Denied:  refuse(refusal.Denied, "request denied by an approver"),
+	issue.Invalid: refuse(refusal.InvalidRequest, "request refused by the issuer"),
+	issue.Failed:  refuse(refusal.IssuerFailed, "the issuer failed; try again later"),
+}
+
+func answer(r *issue.Record) (*scep.Reply, error) { return answers[r.State](r) }
+
+// handOut gives the certificate away if it is what was asked for.
+func handOut(r *issue.Record) (*scep.Reply, error) {
+	if err := policy.CheckIssued(r.Certificates[0], r.CSR, r.Usages); err != nil {
+		return nil, err
+	}
+	return scep.Success(r.Certificates[0]), nil
+}
+
+func refuse(reason refusal.Reason, text string) func(*issue.Record) (*scep.Reply, error) {
+	return func(r *issue.Record) (*scep.Reply, error) {
+		return nil, refusal.New(reason, "%s", text).Because(&issuerError{r.Name, r.Message})
+	}
+}
+
+// issuerError is what the log holds of an issuer's refusal.
+type issuerError struct{ name, message string }
+
+// Error names the CertificateRequest and quotes the issuer.
+func (e *issuerError) Error() string { return "CertificateRequest " + e.name + ": " + e.message }

@@ -1,0 +1,18 @@
+package ra
+
+import (
+	"context"
+
+	"github.com/scepter-pki/scepter/internal/ra/audit"
+	"github.com/scepter-pki/scepter/internal/scep"
+)
+
+// judge applies the template: what it does not allow is refused before anything is written.
+func (b *backend) judge(ctx context.Context, e *enrolment) (*scep.Reply, error) {
+	var err error
+	if e.grant, err = e.template.Policy.Judge(e.request.CSR); err != nil {
+		return nil, err
+	}
+	b.recorder.step(ctx, e, audit.Judged, audit.StepJudged)
+	return nil, nil
+}

@@ -1,0 +1,183 @@
+// Package reload reads the files that the operator mounts and keeps the last good
+// state of them. A change takes effect within seconds, without a restart; what
+// cannot be used is named as a problem and leaves the previous state in use.
+package reload
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/scepter-pki/scepter/api/v1alpha1"
+	"github.com/scepter-pki/scepter/internal/ra/challenge"
+	"github.com/scepter-pki/scepter/internal/ra/policy"
+	"github.com/scepter-pki/scepter/internal/raconfig"
+	"github.com/scepter-pki/scepter/internal/scep"
+)
+
+// Snapshot is everything that a request is worked on with. It is never changed.
+type Snapshot struct {
+	Config     *raconfig.Config
+	ConfigHash string
+	Keyring    *raconfig.Keyring
+	Identity   *scep.Identity
+	Settings   scep.Settings
+	Templates  []Template
+	Challenges challenge.List
+	// StateKey is the endpoint's HMAC key.
+	StateKey       []byte
+	TrustedProxies []netip.Prefix
+	// TLS is nil where the servers do not end TLS.
+	TLS *tls.Certificate
+}
+
+// Template is a compiled template under its name within the endpoint.
+type Template struct {
+	Name   string
+	Policy *policy.Policy
+}
+
+// DefaultTemplate serves requests that match no other.
+func (s *Snapshot) DefaultTemplate() *Template {
+	wanted := s.Config.DefaultTemplate()
+	if wanted == nil {
+		return nil
+	}
+	i := slices.IndexFunc(s.Templates, func(t Template) bool { return t.Name == wanted.Name })
+	if i < 0 {
+		return nil
+	}
+	return &s.Templates[i]
+}
+
+// Active is the keyring generation that GetCACert shows.
+func (s *Snapshot) Active() *raconfig.Generation { return s.Keyring.Find(s.Config.ActiveGeneration) }
+
+// configPart is a configuration file that was read and compiled.
+type configPart struct {
+	config    *raconfig.Config
+	hash      string
+	templates []Template
+	proxies   []netip.Prefix
+}
+
+func readConfig(files map[string][]byte) (*configPart, error) {
+	raw, ok := files[raconfig.ConfigFile]
+	if !ok {
+		return nil, fmt.Errorf("%s is missing", raconfig.ConfigFile)
+	}
+	config, err := raconfig.Decode(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", raconfig.ConfigFile, err)
+	}
+	if config.DefaultTemplate() == nil {
+		return nil, fmt.Errorf("%s: no template is the default", raconfig.ConfigFile)
+	}
+	part := &configPart{config: config, hash: raconfig.Hash(raw)}
+	for _, t := range config.Templates {
+		compiled, err := policy.Compile(t.Spec)
+		if err != nil {
+			return nil, fmt.Errorf("%s: template %s: %w", raconfig.ConfigFile, t.Name, err)
+		}
+		part.templates = append(part.templates, Template{Name: t.Name, Policy: compiled})
+	}
+	for _, cidr := range config.TrustedProxies {
+		prefix, err := netip.ParsePrefix(cidr)
+		if err != nil {
+			return nil, fmt.Errorf("%s: trustedProxies: %w", raconfig.ConfigFile, err)
+		}
+		part.proxies = append(part.proxies, prefix)
+	}
+	return part, nil
+}
+
+// hmacKeySize is the length of the endpoint's key in bytes.
+const hmacKeySize = 32
+
+func readStateKey(files map[string][]byte) ([]byte, error) {
+	key := files[raconfig.HMACKeyFile]
+	if len(key) < hmacKeySize {
+		return nil, fmt.Errorf("%s holds %d bytes, %d are needed", raconfig.HMACKeyFile, len(key), hmacKeySize)
+	}
+	return key, nil
+}
+
+// Names of the files of a kubernetes.io/tls Secret.
+const (
+	tlsCertificateFile = "tls.crt"
+	tlsKeyFile         = "tls.key"
+)
+
+func readTLS(files map[string][]byte) (*tls.Certificate, error) {
+	pair, err := tls.X509KeyPair(files[tlsCertificateFile], files[tlsKeyFile])
+	if err != nil {
+		return nil, fmt.Errorf("%s and %s: %w", tlsCertificateFile, tlsKeyFile, err)
+	}
+	return &pair, nil
+}
+
+// newIdentity makes what the protocol works with from the keyring.
+func newIdentity(k *raconfig.Keyring, active string) (*scep.Identity, error) {
+	id := &scep.Identity{}
+	for i := range k.Generations {
+		g := &k.Generations[i]
+		converted, err := newGeneration(g)
+		if err != nil {
+			return nil, fmt.Errorf("generation %s: %w", g.ID, err)
+		}
+		if g.ID != active {
+			id.Others = append(id.Others, converted)
+			continue
+		}
+		id.Active, id.CAChain = converted, caChain(g)
+	}
+	if id.Active == nil {
+		return nil, fmt.Errorf("activeGeneration %s: the keyring lacks it", active)
+	}
+	return id, nil
+}
+
+func newGeneration(g *raconfig.Generation) (*scep.Generation, error) {
+	signing, encryption := g.ByRole(v1alpha1.RoleSigning), g.ByRole(v1alpha1.RoleEncryption)
+	if signing == nil || encryption == nil {
+		return nil, errors.New("it has no signing or no encryption certificate")
+	}
+	converted := &scep.Generation{Signing: newCredential(signing)}
+	if converted.Encryption = converted.Signing; signing != encryption {
+		converted.Encryption = newCredential(encryption)
+	}
+	return converted, nil
+}
+
+func newCredential(c *raconfig.Certificate) *scep.Credential {
+	return &scep.Credential{Certificate: c.Certificate, Key: c.Key}
+}
+
+// caChain is the chain behind the generation's certificates.
+func caChain(g *raconfig.Generation) []*x509.Certificate {
+	for i := range g.Certificates {
+		if chain := g.Certificates[i].Chain; len(chain) > 0 {
+			return chain
+		}
+	}
+	return nil
+}
+
+func newSettings(c *raconfig.Config, templates []Template) scep.Settings {
+	renews := func(t Template) bool { return Renews(t.Policy) }
+	return scep.Settings{
+		AllowSHA1:      slices.Contains(c.LegacyAlgorithms, v1alpha1.SHA1),
+		AllowTripleDES: slices.Contains(c.LegacyAlgorithms, v1alpha1.TripleDES),
+		Renewal:        slices.ContainsFunc(templates, renews),
+	}
+}
+
+// Renews says whether certificates of a template may authenticate their renewal;
+// left out means yes.
+func Renews(p *policy.Policy) bool {
+	allowed := p.Renewal().Allowed
+	return allowed == nil || *allowed
+}
