@@ -1,0 +1,100 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// A front is a reverse proxy that stands where devices are and takes
+// POSTPKIOperation out of GetCACaps, so that clients send their requests by GET.
+// It is this test's own program, started anew inside the cluster's namespaces.
+type front struct {
+	url     string
+	longest atomic.Int64 // bytes of the longest request target that it saw
+}
+
+// frontEnv holds the ingress's address for a process that is to be a front.
+const frontEnv = "SCEPTER_E2E_FRONT"
+
+func newFront(t *testing.T) *front {
+	t.Helper()
+	ingress, err := shared.rig.IngressAddress(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := shared.rig.Cluster.Exec(t.Context(), "env", frontEnv+"="+ingress, os.Args[0])
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	lines := bufio.NewScanner(out)
+	if !lines.Scan() {
+		t.Fatal("the front did not start")
+	}
+	f := &front{url: "http://" + lines.Text() + "/scep"}
+	go f.follow(lines)
+	return f
+}
+
+func (f *front) follow(lines *bufio.Scanner) {
+	for lines.Scan() {
+		if n, err := strconv.ParseInt(lines.Text(), 10, 64); err == nil && n > f.longest.Load() {
+			f.longest.Store(n)
+		}
+	}
+}
+
+// beFront serves until it is killed. It prints its address, then the length of
+// each request target.
+func beFront(ingress string) int {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fail(err)
+	}
+	dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, net.JoinHostPort(ingress, "80"))
+	}
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = "http", host, host
+			fmt.Println(len(r.In.RequestURI))
+		},
+		ModifyResponse: hidePOST,
+		Transport:      &http.Transport{DialContext: dial},
+	}
+	fmt.Println(listener.Addr())
+	return fail(http.Serve(listener, proxy)) //nolint:gosec // loopback, for the time of a test
+}
+
+func hidePOST(r *http.Response) error {
+	if !strings.EqualFold(r.Request.URL.Query().Get("operation"), "GetCACaps") {
+		return nil
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return fmt.Errorf("read GetCACaps: %w", err)
+	}
+	for _, keyword := range []string{"POSTPKIOperation", "SCEPStandard"} {
+		body = bytes.ReplaceAll(body, []byte(keyword+"\n"), nil)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	r.ContentLength = int64(len(body))
+	r.Header.Set("Content-Length", strconv.Itoa(len(body)))
+	return nil
+}
