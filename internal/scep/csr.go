@@ -142,7 +142,7 @@ var csrHashes = map[x509.SignatureAlgorithm]crypto.Hash{
 func NewCSR(template *x509.CertificateRequest, key crypto.Signer, challengePassword string) ([]byte, error) {
 	der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
 	if err != nil || challengePassword == "" {
-		return der, err //nolint:wrapcheck // the message says it all
+		return der, err
 	}
 	csr, err := x509.ParseCertificateRequest(der)
 	if err != nil {

@@ -66,7 +66,7 @@ type Handler struct {
 
 type operation struct {
 	step Step
-	run  func(h *Handler, x *exchange)
+	run  func(h *Handler, ctx context.Context, x *exchange)
 }
 
 // exchange is one HTTP request and its answer.
@@ -110,10 +110,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := operationName(r)
 	op, known := h.operations[strings.ToLower(name)]
 	x.event.Step = cmp.Or(op.step, StepOther)
-	h.observe(x, x.event)
+	h.Observer.Observe(r.Context(), x.event)
 	switch {
 	case known:
-		h.run(op, x)
+		h.run(r.Context(), op, x)
 	case name == "":
 		h.BareURL.ServeHTTP(w, r)
 	default:
@@ -147,27 +147,25 @@ func (h *Handler) servesPath(path string) bool {
 	return len(h.Paths) == 0 || slices.ContainsFunc(h.Paths, served)
 }
 
-func (h *Handler) observe(x *exchange, e Event) { h.Observer.Observe(x.r.Context(), e) }
-
 // run takes the snapshot an exchange works with.
-func (h *Handler) run(op operation, x *exchange) {
+func (h *Handler) run(ctx context.Context, op operation, x *exchange) {
 	x.identity, x.settings = h.Identity(), h.Settings()
 	if x.identity == nil {
 		x.event.Err = errNoIdentity
-		h.observe(x, x.at(StepRefused))
+		h.Observer.Observe(ctx, x.at(StepRefused))
 		x.unavailable(retryAfterUnloaded)
 		return
 	}
-	op.run(h, x)
+	op.run(h, ctx, x)
 }
 
-func (h *Handler) getCACaps(x *exchange) {
+func (h *Handler) getCACaps(_ context.Context, x *exchange) {
 	x.write(typeText, []byte(strings.Join(x.settings.Capabilities(), "\n")+"\n"))
 }
 
 // getCACert sends one certificate as it is, several as certs-only SignedData
 // (RFC 8894, section 4.2.1).
-func (h *Handler) getCACert(x *exchange) {
+func (h *Handler) getCACert(ctx context.Context, x *exchange) {
 	certificates := x.identity.CertificatesFor(x.settings.ChainShape)
 	if len(certificates) == 1 {
 		x.write(typeCACert, certificates[0].Raw)
@@ -175,35 +173,35 @@ func (h *Handler) getCACert(x *exchange) {
 	}
 	der, err := cms.MarshalCertificates(certificates)
 	if err != nil {
-		h.internalError(x, err)
+		h.internalError(ctx, x, err)
 		return
 	}
 	x.write(typeCARACert, der)
 }
 
-func (h *Handler) pkiOperation(x *exchange) {
+func (h *Handler) pkiOperation(ctx context.Context, x *exchange) {
 	message, err := x.readMessage()
 	if err != nil {
-		h.refuseHTTP(x, err)
+		h.refuseHTTP(ctx, x, err)
 		return
 	}
 	request, err := Open(message, x.identity, x.settings)
 	if err != nil {
-		h.refuse(x, err)
+		h.refuse(ctx, x, err)
 		return
 	}
 	x.event.TransactionID, x.event.MessageType = request.TransactionID, request.MessageType
-	h.observe(x, x.at(StepOpened))
-	h.decide(x, request)
+	h.Observer.Observe(ctx, x.at(StepOpened))
+	h.decide(ctx, x, request)
 }
 
 // decide asks the Backend and answers.
-func (h *Handler) decide(x *exchange, request *Request) {
-	reply, err := h.Backend.PKIOperation(x.r.Context(), request)
+func (h *Handler) decide(ctx context.Context, x *exchange, request *Request) {
+	reply, err := h.Backend.PKIOperation(ctx, request)
 	var unavailable *UnavailableError
 	if errors.As(err, &unavailable) {
 		x.event.Err = err
-		h.observe(x, x.at(StepRefused))
+		h.Observer.Observe(ctx, x.at(StepRefused))
 		x.unavailable(unavailable.RetryAfter)
 		return
 	}
@@ -211,47 +209,47 @@ func (h *Handler) decide(x *exchange, request *Request) {
 		err = errors.New("scep: backend gave no reply")
 	}
 	if err != nil {
-		h.internalError(x, err)
+		h.internalError(ctx, x, err)
 		return
 	}
 	der, err := request.Respond(x.identity, reply)
 	if err != nil {
-		h.internalError(x, err)
+		h.internalError(ctx, x, err)
 		return
 	}
 	x.event.Status, x.event.FailInfo = reply.Status, reply.FailInfo
-	h.observe(x, x.at(StepAnswered))
+	h.Observer.Observe(ctx, x.at(StepAnswered))
 	x.write(typeMessage, der)
 }
 
 // refuse answers a message that could not be opened.
-func (h *Handler) refuse(x *exchange, err error) {
+func (h *Handler) refuse(ctx context.Context, x *exchange, err error) {
 	var message *MessageError
 	if !errors.As(err, &message) {
-		h.internalError(x, err)
+		h.internalError(ctx, x, err)
 		return
 	}
 	x.event.TransactionID, x.event.MessageType = message.TransactionID, message.MessageType
 	x.event.FailInfo, x.event.Err = message.FailInfo, err
-	h.Logger.InfoContext(x.r.Context(), "message refused",
+	h.Logger.InfoContext(ctx, "message refused",
 		"transactionID", message.TransactionID, "remote", x.r.RemoteAddr, "error", err)
-	h.observe(x, x.at(StepRefused))
+	h.Observer.Observe(ctx, x.at(StepRefused))
 	if !message.Answerable() {
 		http.Error(x.w, message.Text, http.StatusBadRequest)
 		return
 	}
 	der, err := message.Respond(x.identity)
 	if err != nil {
-		h.internalError(x, err)
+		h.internalError(ctx, x, err)
 		return
 	}
 	x.write(typeMessage, der)
 }
 
 // refuseHTTP answers a request of which no message could be read.
-func (h *Handler) refuseHTTP(x *exchange, err error) {
+func (h *Handler) refuseHTTP(ctx context.Context, x *exchange, err error) {
 	x.event.Err, x.event.FailInfo = err, BadRequest
-	h.observe(x, x.at(StepRefused))
+	h.Observer.Observe(ctx, x.at(StepRefused))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
@@ -263,10 +261,10 @@ func (h *Handler) refuseHTTP(x *exchange, err error) {
 	}
 }
 
-func (h *Handler) internalError(x *exchange, err error) {
+func (h *Handler) internalError(ctx context.Context, x *exchange, err error) {
 	x.event.Err = err
-	h.Logger.ErrorContext(x.r.Context(), "request failed", "transactionID", x.event.TransactionID, "error", err)
-	h.observe(x, x.at(StepRefused))
+	h.Logger.ErrorContext(ctx, "request failed", "transactionID", x.event.TransactionID, "error", err)
+	h.Observer.Observe(ctx, x.at(StepRefused))
 	http.Error(x.w, "internal error", http.StatusInternalServerError)
 }
 
@@ -282,7 +280,7 @@ func (x *exchange) at(step Step) Event {
 func (x *exchange) readMessage() ([]byte, error) {
 	limit := x.settings.Limits.withDefaults().MaxMessageBytes
 	if x.r.Method == http.MethodPost {
-		return io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, int64(limit))) //nolint:wrapcheck // judged by the caller
+		return io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, int64(limit)))
 	}
 	raw, _ := parameter(x.r.URL.RawQuery, "message")
 	message, err := decodeMessage(raw)

@@ -53,9 +53,10 @@ func mustOpen(t *testing.T, message []byte, id *scep.Identity, s scep.Settings) 
 	return r
 }
 
-func openError(t *testing.T, message []byte, id *scep.Identity, s scep.Settings) *scep.MessageError {
+// openError opens with the zero value of Settings.
+func openError(t *testing.T, message []byte, id *scep.Identity) *scep.MessageError {
 	t.Helper()
-	r, err := scep.Open(message, id, s)
+	r, err := scep.Open(message, id, scep.Settings{})
 	var m *scep.MessageError
 	if !errors.As(err, &m) {
 		t.Fatalf("got %v, %v", r, err)
@@ -192,7 +193,7 @@ func TestOpenRefuses(t *testing.T) {
 			t.Parallel()
 			m := b.message(t)
 			test.change(&m)
-			e := openError(t, m.Bytes(t), b.id, scep.Settings{})
+			e := openError(t, m.Bytes(t), b.id)
 			if e.FailInfo != test.info || e.Text != test.text {
 				t.Errorf("got %v %q (%v), want %v %q", e.FailInfo, e.Text, e.Err, test.info, test.text)
 			}
@@ -205,7 +206,7 @@ func TestOpenNamesUnknownRecipient(t *testing.T) {
 	b := newBench(t)
 	m := b.message(t)
 	m.Recipient = b.ca.Certificate
-	if e := openError(t, m.Bytes(t), b.id, scep.Settings{}); !errors.Is(e, scep.ErrUnknownRecipient) {
+	if e := openError(t, m.Bytes(t), b.id); !errors.Is(e, scep.ErrUnknownRecipient) {
 		t.Errorf("got %v", e)
 	}
 }
@@ -238,7 +239,7 @@ func TestOneAnswerBehindTheKey(t *testing.T) {
 			t.Parallel()
 			m := b.message(t)
 			change(&m)
-			e := openError(t, m.Bytes(t), b.id, scep.Settings{})
+			e := openError(t, m.Bytes(t), b.id)
 			const text = "the request inside the message is not valid"
 			if e.FailInfo != scep.BadRequest || e.Text != text || !errors.Is(e, scep.ErrUnreadable) {
 				t.Errorf("got %v %q (%v)", e.FailInfo, e.Text, e.Err)
@@ -270,13 +271,15 @@ func TestOpenMalformed(t *testing.T) {
 		"too large":    make([]byte, 300<<10),
 		"deep nesting": sceptest.Nested(100_000),
 	} {
-		e := openError(t, message, b.id, scep.Settings{})
+		e := openError(t, message, b.id)
 		if e.Answerable() {
 			t.Errorf("%s: answerable with %q", name, e.TransactionID)
 		}
 	}
 	for n := range len(good) {
-		openError(t, good[:n], b.id, scep.Settings{})
+		if e := openError(t, good[:n], b.id); e.FailInfo != scep.BadRequest {
+			t.Errorf("the first %d bytes: %v", n, e)
+		}
 	}
 }
 

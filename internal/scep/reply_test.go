@@ -7,6 +7,7 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -104,7 +105,7 @@ func TestReplyContentIsPresentAndEmpty(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := append(idData, 0xa0, 0x02, 0x04, 0x00)
+	want := slices.Concat(idData, []byte{0xa0, 0x02, 0x04, 0x00})
 	for _, reply := range []*scep.Reply{scep.Pending(), scep.Fail(scep.BadRequest, "")} {
 		if der := b.reply(t, r, reply); !bytes.Contains(der, want) {
 			t.Errorf("%v: no empty eContent in %x", reply.Status, der)
@@ -162,7 +163,7 @@ func TestRefusalOfADigest(t *testing.T) {
 	b := newBench(t)
 	m := b.message(t)
 	m.Digest = crypto.SHA1
-	e := openError(t, m.Bytes(t), b.id, scep.Settings{})
+	e := openError(t, m.Bytes(t), b.id)
 	der, err := e.Respond(b.id)
 	if err != nil {
 		t.Fatal(err)
@@ -180,7 +181,7 @@ func TestRefusalIsSignedByTheGenerationAsked(t *testing.T) {
 	m.SignerKey = sceptest.RSAKey(t, 2) // the signature will not verify
 	previous := b.id.Active
 	id := &scep.Identity{Active: sceptest.NewGeneration(t, b.ca, sceptest.Combined), Others: []*scep.Generation{previous}}
-	der, err := openError(t, m.Bytes(t), id, scep.Settings{}).Respond(id)
+	der, err := openError(t, m.Bytes(t), id).Respond(id)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -147,17 +147,21 @@ func (o *opening) readAttributes([]byte) *MessageError {
 // the answer should be signed by an RA certificate that the sender knows. What
 // is wrong with the envelope itself is told after the signature.
 func (o *opening) findGeneration([]byte) *MessageError {
+	o.envelopeErr = o.readEnvelope()
+	return nil
+}
+
+func (o *opening) readEnvelope() error {
 	der, err := cms.Normalize(o.signed.Content, o.limits.MaxNesting)
 	if err != nil {
-		o.envelopeErr = err
-		return nil
+		return err
 	}
-	if o.envelope, o.envelopeErr = cms.ParseEnvelopedData(der); o.envelopeErr != nil {
-		return nil
+	if o.envelope, err = cms.ParseEnvelopedData(der); err != nil {
+		return err
 	}
 	var found bool
 	if o.request.Generation, o.recipient, found = o.identity.recipient(o.envelope.Recipients); !found {
-		o.envelopeErr = unknownRecipient(o.envelope.Recipients)
+		return unknownRecipient(o.envelope.Recipients)
 	}
 	return nil
 }

@@ -40,10 +40,13 @@ func (s strongswan) arguments(key, password string, more ...string) []string {
 	}, more...)
 }
 
-func (s strongswan) enrol(t *testing.T, out, key string, more ...string) *x509.Certificate {
+// enrol writes a certificate for the key in k.pem to a file and checks it.
+func (s strongswan) enrol(t *testing.T, out string, more ...string) {
 	t.Helper()
-	s.write(t, out, []byte(mustRun(t, s.dir, "pki", s.arguments(key, challenge, more...)...)))
-	return s.certificate(t, out)
+	s.write(t, out, []byte(mustRun(t, s.dir, "pki", s.arguments("k.pem", challenge, more...)...)))
+	if cert := s.certificate(t, out); !sceptest.RSAKey(t, 11).PublicKey.Equal(cert.PublicKey) {
+		t.Error("the certificate is for another key")
+	}
 }
 
 func TestStrongswanEnrols(t *testing.T) {
@@ -64,7 +67,7 @@ func TestStrongswanEnrols(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStrongswan(t, sceptest.Options{Layout: test.layout, Settings: test.settings})
-			s.enrol(t, "c.pem", "k.pem", test.more...)
+			s.enrol(t, "c.pem", test.more...)
 			s.want(t, scep.PKCSReq, scep.StatusSuccess)
 		})
 	}
@@ -83,7 +86,7 @@ func TestStrongswanWrongChallenge(t *testing.T) {
 
 func TestStrongswanRenews(t *testing.T) {
 	s := newStrongswan(t, sceptest.Options{})
-	s.enrol(t, "old.pem", "k.pem")
+	s.enrol(t, "old.pem")
 	s.key(t, "new.key", 12)
 	arguments := slices.DeleteFunc(s.arguments("new.key", ""), func(a string) bool { return a == "--password" || a == "" })
 	arguments = append(arguments, "--cert", "old.pem", "--key", "k.pem")
@@ -96,7 +99,7 @@ func TestStrongswanRenews(t *testing.T) {
 
 func TestStrongswanPolls(t *testing.T) {
 	s := newStrongswan(t, sceptest.Options{Pending: 2})
-	s.enrol(t, "c.pem", "k.pem")
+	s.enrol(t, "c.pem")
 	s.want(t, scep.PKCSReq, scep.StatusPending)
 	s.want(t, scep.CertPoll, scep.StatusPending)
 	s.want(t, scep.CertPoll, scep.StatusSuccess)

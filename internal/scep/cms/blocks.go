@@ -3,15 +3,15 @@ package cms
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/des" //nolint:gosec // DES and 3DES, for those who allow them
+	"crypto/des"
 	"crypto/subtle"
 )
 
 type blockFunc func(key []byte) (cipher.Block, error)
 
 func newAES(key []byte) (cipher.Block, error)       { return aes.NewCipher(key) }
-func newTripleDES(key []byte) (cipher.Block, error) { return des.NewTripleDESCipher(key) } //nolint:gosec // see above
-func newDES(key []byte) (cipher.Block, error)       { return des.NewCipher(key) }          //nolint:gosec // see above
+func newTripleDES(key []byte) (cipher.Block, error) { return des.NewTripleDESCipher(key) }
+func newDES(key []byte) (cipher.Block, error)       { return des.NewCipher(key) }
 
 // pad appends the padding of RFC 5652, section 6.3.
 func pad(content []byte, blockSize int) []byte {

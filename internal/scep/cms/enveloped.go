@@ -199,7 +199,7 @@ func (r Recipient) contentKey(key crypto.Decrypter, options crypto.DecrypterOpts
 func (r Recipient) options(keySize int) (crypto.DecrypterOpts, error) {
 	switch {
 	case r.algorithm.oid.Equal(oidRSAEncryption):
-		return &rsa.PKCS1v15DecryptOptions{SessionKeyLen: keySize}, nil
+		return &rsa.PKCS1v15DecryptOptions{SessionKeyLen: keySize}, nil //nolint:staticcheck // all of SCEP uses it
 	case r.algorithm.oid.Equal(oidRSAESOAEP):
 		return oaepOptions(r.algorithm.parameters)
 	default:
@@ -343,7 +343,7 @@ func (t KeyTransport) encrypt(public *rsa.PublicKey, key []byte) ([]byte, error)
 	if h := t.oaepHash(); h != 0 {
 		encrypted, err = rsa.EncryptOAEP(h.New(), rand.Reader, public, key, nil)
 	} else {
-		encrypted, err = rsa.EncryptPKCS1v15(rand.Reader, public, key)
+		encrypted, err = rsa.EncryptPKCS1v15(rand.Reader, public, key) //nolint:staticcheck // all of SCEP uses it
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cms: key transport: %w", err)

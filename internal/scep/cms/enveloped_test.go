@@ -34,19 +34,19 @@ func mustParseEnvelope(t testing.TB, der []byte) *EnvelopedData {
 
 func TestEncryptRoundTrip(t *testing.T) {
 	t.Parallel()
-	cert := selfSigned(t, rsaKey())
+	cert := selfSigned(t, rsaKey(t))
 	for _, spec := range cipherSpecs {
 		for _, transport := range []KeyTransport{PKCS1v15, OAEPSHA1, OAEPSHA256} {
 			for _, size := range []int{0, 1, 15, 16, 17, 5000} {
 				t.Run(fmt.Sprintf("%v/%d/%d", spec.id, transport, size), func(t *testing.T) {
 					t.Parallel()
 					content := bytes.Repeat([]byte{0x5a}, size)
-					der := mustEncrypt(t, content, rsaKey(), spec.id, transport)
+					der := mustEncrypt(t, content, rsaKey(t), spec.id, transport)
 					e := mustParseEnvelope(t, der)
 					if !e.Recipients[0].ID.Matches(cert) || e.Cipher() != spec.id {
 						t.Errorf("recipient %v, cipher %v", e.Recipients[0].ID, e.Cipher())
 					}
-					got, err := e.Decrypt(e.Recipients[0], rsaKey())
+					got, err := e.Decrypt(e.Recipients[0], rsaKey(t))
 					if err != nil || !got.Sound || !bytes.Equal(got.Bytes, content) {
 						t.Errorf("got %x, %v, %v", got.Bytes, got.Sound, err)
 					}
@@ -60,11 +60,11 @@ func TestSmallstepDecrypts(t *testing.T) {
 	t.Parallel()
 	for _, c := range []Cipher{AES128CBC, AES256CBC, TripleDESCBC, DESCBC} {
 		content := []byte("content")
-		p7, err := pkcs7.Parse(mustEncrypt(t, content, rsaKey(), c, PKCS1v15))
+		p7, err := pkcs7.Parse(mustEncrypt(t, content, rsaKey(t), c, PKCS1v15))
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := p7.Decrypt(selfSigned(t, rsaKey()), rsaKey())
+		got, err := p7.Decrypt(selfSigned(t, rsaKey(t)), rsaKey(t))
 		if err != nil || !bytes.Equal(got, content) {
 			t.Errorf("%v: %x, %v", c, got, err)
 		}
@@ -75,20 +75,20 @@ func TestSmallstepDecrypts(t *testing.T) {
 func TestDecryptRejectsImplicitly(t *testing.T) {
 	t.Parallel()
 	for _, transport := range []KeyTransport{PKCS1v15, OAEPSHA1, OAEPSHA256} {
-		der := mustEncrypt(t, bytes.Repeat([]byte{0x5a}, 100), rsaKey(), AES256CBC, transport)
+		der := mustEncrypt(t, bytes.Repeat([]byte{0x5a}, 100), rsaKey(t), AES256CBC, transport)
 		for name, change := range map[string]func(*EnvelopedData) *rsa.PrivateKey{
-			"another key": func(*EnvelopedData) *rsa.PrivateKey { return otherRSAKey() },
+			"another key": func(*EnvelopedData) *rsa.PrivateKey { return otherRSAKey(t) },
 			"bad RSA block": func(e *EnvelopedData) *rsa.PrivateKey {
 				e.Recipients[0].encryptedKey[9] ^= 1
-				return rsaKey()
+				return rsaKey(t)
 			},
 			"short RSA block": func(e *EnvelopedData) *rsa.PrivateKey {
 				e.Recipients[0].encryptedKey = e.Recipients[0].encryptedKey[1:]
-				return rsaKey()
+				return rsaKey(t)
 			},
 			"key of another size": func(e *EnvelopedData) *rsa.PrivateKey {
 				e.spec = cipherSpecs[0]
-				return rsaKey()
+				return rsaKey(t)
 			},
 		} {
 			e := mustParseEnvelope(t, der)
@@ -127,7 +127,7 @@ func TestPadding(t *testing.T) {
 
 func TestParseEnvelopeRefuses(t *testing.T) {
 	t.Parallel()
-	der := mustEncrypt(t, []byte("content"), rsaKey(), AES128CBC, PKCS1v15)
+	der := mustEncrypt(t, []byte("content"), rsaKey(t), AES128CBC, PKCS1v15)
 	oid := func(o asn1.ObjectIdentifier) []byte {
 		b, err := asn1.Marshal(o)
 		if err != nil {
@@ -142,7 +142,7 @@ func TestParseEnvelopeRefuses(t *testing.T) {
 	}
 	pssKey := bytes.Replace(der, oid(oidRSAEncryption), oid(oidRSASSAPSS), 1)
 	e := mustParseEnvelope(t, pssKey)
-	if _, err := e.Decrypt(e.Recipients[0], rsaKey()); !errors.As(err, &unsupported) {
+	if _, err := e.Decrypt(e.Recipients[0], rsaKey(t)); !errors.As(err, &unsupported) {
 		t.Errorf("key transport: %v", err)
 	}
 	for n := range len(der) {
@@ -152,22 +152,22 @@ func TestParseEnvelopeRefuses(t *testing.T) {
 	}
 	e = mustParseEnvelope(t, der)
 	e.ciphertext = e.ciphertext[:len(e.ciphertext)-1]
-	if _, err := e.Decrypt(e.Recipients[0], rsaKey()); !errors.Is(err, ErrEncoding) {
+	if _, err := e.Decrypt(e.Recipients[0], rsaKey(t)); !errors.Is(err, ErrEncoding) {
 		t.Errorf("ciphertext of broken length: %v", err)
 	}
 }
 
 func FuzzParseEnvelopedData(f *testing.F) {
 	for _, transport := range []KeyTransport{PKCS1v15, OAEPSHA1, OAEPSHA256} {
-		f.Add(mustEncrypt(f, []byte("content"), rsaKey(), AES128CBC, transport))
+		f.Add(mustEncrypt(f, []byte("content"), rsaKey(f), AES128CBC, transport))
 	}
-	f.Fuzz(func(_ *testing.T, b []byte) {
+	f.Fuzz(func(t *testing.T, b []byte) {
 		e, err := ParseEnvelopedData(b)
 		if err != nil {
 			return
 		}
 		for _, r := range e.Recipients {
-			_, _ = e.Decrypt(r, rsaKey())
+			_, _ = e.Decrypt(r, rsaKey(t))
 		}
 	})
 }

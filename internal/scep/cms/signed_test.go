@@ -53,28 +53,33 @@ func verify(t testing.TB, s *SignedData) error {
 
 func TestSignRoundTrip(t *testing.T) {
 	t.Parallel()
-	for _, key := range []crypto.Signer{rsaKey(), ecKey()} {
+	for _, key := range []crypto.Signer{rsaKey(t), ecKey(t)} {
 		cert := selfSigned(t, key)
 		for _, d := range digests {
 			for _, content := range [][]byte{nil, []byte("content")} {
 				t.Run(fmt.Sprintf("%T/%v/%d", key, d.hash, len(content)), func(t *testing.T) {
 					t.Parallel()
-					der := mustSign(t, content, Signer{cert, key, d.hash})
-					s := mustParse(t, der)
-					if err := verify(t, s); err != nil {
-						t.Error(err)
-					}
-					if hash, err := s.Digest(); err != nil || hash != d.hash {
-						t.Errorf("digest %v, %v", hash, err)
-					}
-					if !bytes.Equal(s.Content, content) || s.Content == nil {
-						t.Errorf("content %x", s.Content)
-					}
-					readBySmallstep(t, der, content)
+					roundTrip(t, content, Signer{cert, key, d.hash})
 				})
 			}
 		}
 	}
+}
+
+func roundTrip(t *testing.T, content []byte, signer Signer) {
+	t.Helper()
+	der := mustSign(t, content, signer)
+	s := mustParse(t, der)
+	if err := verify(t, s); err != nil {
+		t.Error(err)
+	}
+	if hash, err := s.Digest(); err != nil || hash != signer.Digest {
+		t.Errorf("digest %v, %v", hash, err)
+	}
+	if !bytes.Equal(s.Content, content) || s.Content == nil {
+		t.Errorf("content %x", s.Content)
+	}
+	readBySmallstep(t, der, content)
 }
 
 // readBySmallstep holds the two libraries against each other. It cannot verify
@@ -96,7 +101,7 @@ func readBySmallstep(t *testing.T, der, content []byte) {
 
 func TestReadsSmallstep(t *testing.T) {
 	t.Parallel()
-	for _, key := range []crypto.Signer{rsaKey(), ecKey()} {
+	for _, key := range []crypto.Signer{rsaKey(t), ecKey(t)} {
 		p7, err := pkcs7.NewSignedData([]byte("content"))
 		if err != nil {
 			t.Fatal(err)
@@ -117,7 +122,7 @@ func TestReadsSmallstep(t *testing.T) {
 
 func TestVerifyRefusesTampering(t *testing.T) {
 	t.Parallel()
-	signer := Signer{selfSigned(t, rsaKey()), rsaKey(), crypto.SHA256}
+	signer := Signer{selfSigned(t, rsaKey(t)), rsaKey(t), crypto.SHA256}
 	content := []byte("a content that is not to be changed")
 	der := mustSign(t, content, signer)
 	for name, at := range map[string]int{
@@ -131,7 +136,7 @@ func TestVerifyRefusesTampering(t *testing.T) {
 			t.Errorf("%s changed: %v", name, err)
 		}
 	}
-	if err := mustParse(t, der).Verify(selfSigned(t, otherRSAKey())); !errors.Is(err, ErrSignature) {
+	if err := mustParse(t, der).Verify(selfSigned(t, otherRSAKey(t))); !errors.Is(err, ErrSignature) {
 		t.Errorf("another key: %v", err)
 	}
 }
@@ -139,7 +144,7 @@ func TestVerifyRefusesTampering(t *testing.T) {
 // signedWith makes a message whose SignerInfo is changed before encoding.
 func signedWith(t *testing.T, signed []byte, sign func(sum []byte) []byte, sid func(*cryptobyte.Builder), signature asn1.ObjectIdentifier) []byte {
 	t.Helper()
-	cert := selfSigned(t, rsaKey())
+	cert := selfSigned(t, rsaKey(t))
 	d, err := digestByHash(crypto.SHA256)
 	if err != nil {
 		t.Fatal(err)
@@ -195,7 +200,7 @@ func reversed(t *testing.T, sorted []byte) []byte {
 
 func pkcs1(t *testing.T) func([]byte) []byte {
 	return func(sum []byte) []byte {
-		signature, err := rsa.SignPKCS1v15(rand.Reader, rsaKey(), crypto.SHA256, sum)
+		signature, err := rsa.SignPKCS1v15(rand.Reader, rsaKey(t), crypto.SHA256, sum)
 		if err != nil {
 			t.Error(err)
 		}
@@ -205,7 +210,7 @@ func pkcs1(t *testing.T) func([]byte) []byte {
 
 func TestVerifyVariants(t *testing.T) {
 	t.Parallel()
-	cert := selfSigned(t, rsaKey())
+	cert := selfSigned(t, rsaKey(t))
 	byIssuer := func(b *cryptobyte.Builder) { addIssuerAndSerial(b, cert) }
 	byKeyID := func(b *cryptobyte.Builder) {
 		b.AddASN1(cbasn1.Tag(0).ContextSpecific(), func(b *cryptobyte.Builder) { b.AddBytes(cert.SubjectKeyId) })
@@ -217,7 +222,7 @@ func TestVerifyVariants(t *testing.T) {
 		t.Fatal(err)
 	}
 	pss := func(sum []byte) []byte {
-		signature, err := rsa.SignPSS(rand.Reader, rsaKey(), crypto.SHA256, sum, nil)
+		signature, err := rsa.SignPSS(rand.Reader, rsaKey(t), crypto.SHA256, sum, nil)
 		if err != nil {
 			t.Error(err)
 		}
@@ -247,7 +252,7 @@ func TestVerifyVariants(t *testing.T) {
 
 func TestVerifyDemandsAttributes(t *testing.T) {
 	t.Parallel()
-	cert := selfSigned(t, rsaKey())
+	cert := selfSigned(t, rsaKey(t))
 	byIssuer := func(b *cryptobyte.Builder) { addIssuerAndSerial(b, cert) }
 	attributes, err := readAttributes(signedAttributes(t), limits.Attributes)
 	if err != nil {
@@ -274,7 +279,7 @@ func TestVerifyDemandsAttributes(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	t.Parallel()
-	signer := Signer{selfSigned(t, rsaKey()), rsaKey(), crypto.SHA256}
+	signer := Signer{selfSigned(t, rsaKey(t)), rsaKey(t), crypto.SHA256}
 	der := mustSign(t, nil, signer) // one certificate, three attributes
 	for name, l := range map[string]Limits{
 		"certificates": {Nesting: nesting, Certificates: 0, Attributes: 64},
@@ -288,7 +293,7 @@ func TestLimits(t *testing.T) {
 
 func TestCertificatesOnly(t *testing.T) {
 	t.Parallel()
-	certs := []*x509.Certificate{selfSigned(t, rsaKey()), selfSigned(t, ecKey())}
+	certs := []*x509.Certificate{selfSigned(t, rsaKey(t)), selfSigned(t, ecKey(t))}
 	der, err := MarshalCertificates(certs)
 	if err != nil {
 		t.Fatal(err)
@@ -321,23 +326,23 @@ func TestCriticalAuthorityKeyIdentifier(t *testing.T) {
 		Critical: true,
 		Value:    []byte{0x30, 0x06, 0x80, 0x04, 1, 2, 3, 4},
 	}
-	cert := selfSigned(t, rsaKey(), aki)
+	cert := selfSigned(t, rsaKey(t), aki)
 	if _, err := x509.ParseCertificate(cert.Raw); err == nil {
 		t.Error("crypto/x509 reads it now: ParseCertificate is no longer needed")
 	}
 	if err := cert.CheckSignature(cert.SignatureAlgorithm, cert.RawTBSCertificate, cert.Signature); err != nil {
 		t.Errorf("its signature does not verify: %v", err)
 	}
-	if err := verify(t, mustParse(t, mustSign(t, nil, Signer{cert, rsaKey(), crypto.SHA256}))); err != nil {
+	if err := verify(t, mustParse(t, mustSign(t, nil, Signer{cert, rsaKey(t), crypto.SHA256}))); err != nil {
 		t.Errorf("a message it signed: %v", err)
 	}
 }
 
 func FuzzParseSignedData(f *testing.F) {
-	signer := Signer{selfSigned(f, rsaKey()), rsaKey(), crypto.SHA256}
+	signer := Signer{selfSigned(f, rsaKey(f)), rsaKey(f), crypto.SHA256}
 	f.Add(mustSign(f, []byte("content"), signer))
 	f.Add(mustSign(f, nil, signer))
-	f.Fuzz(func(_ *testing.T, b []byte) {
+	f.Fuzz(func(t *testing.T, b []byte) {
 		s, err := ParseSignedData(b, limits)
 		if err != nil {
 			return

@@ -16,29 +16,29 @@ import (
 
 var limits = Limits{Nesting: nesting, Certificates: 16, Attributes: 64}
 
-var rsaKey = sync.OnceValue(func() *rsa.PrivateKey {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		panic(err)
-	}
-	return key
-})
+func newRSAKey() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) }
 
-var otherRSAKey = sync.OnceValue(func() *rsa.PrivateKey {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		panic(err)
-	}
-	return key
-})
+// Keys are made once: it takes long.
+var (
+	onceRSAKey      = sync.OnceValues(newRSAKey)
+	onceOtherRSAKey = sync.OnceValues(newRSAKey)
+	onceECKey       = sync.OnceValues(func() (*ecdsa.PrivateKey, error) {
+		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	})
+)
 
-var ecKey = sync.OnceValue(func() *ecdsa.PrivateKey {
-	key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+func mustKey[K any](t testing.TB, once func() (K, error)) K {
+	t.Helper()
+	key, err := once()
 	if err != nil {
-		panic(err)
+		t.Fatal(err)
 	}
 	return key
-})
+}
+
+func rsaKey(t testing.TB) *rsa.PrivateKey      { t.Helper(); return mustKey(t, onceRSAKey) }
+func otherRSAKey(t testing.TB) *rsa.PrivateKey { t.Helper(); return mustKey(t, onceOtherRSAKey) }
+func ecKey(t testing.TB) *ecdsa.PrivateKey     { t.Helper(); return mustKey(t, onceECKey) }
 
 // selfSigned makes a certificate that expired long ago: validity is none of this
 // package's business.

@@ -236,7 +236,7 @@ func trickle(ctx context.Context, w io.Writer, body []byte, n int, pause time.Du
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			return ctx.Err() //nolint:wrapcheck // the reason as it is
+			return ctx.Err()
 		}
 	}
 	return nil
