@@ -1,0 +1,255 @@
+// Package ratest is for tests of the registration authority: a real API server
+// with cert-manager's kinds, an issuer whose moods a test can set, the files that
+// the operator would mount, and servers.
+//
+//	func TestMain(m *testing.M) { ratest.Main(m) }
+package ratest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	certmanagerclient "github.com/cert-manager/cert-manager/pkg/client/clientset/versioned/typed/certmanager/v1"
+	"github.com/go-logr/logr"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+)
+
+const (
+	assetsVariable = "KUBEBUILDER_ASSETS"
+	startLimit     = 2 * time.Minute
+	resource       = "certificaterequests"
+	roleName       = "scepter-ra"
+)
+
+// admin reaches the API server of this test binary; Main sets it before any test runs.
+var admin *rest.Config
+
+// Main starts the API server, runs the tests, stops the server, and exits.
+func Main(m *testing.M) {
+	ctrl.SetLogger(logr.FromSlogHandler(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "test environment:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (code int, err error) {
+	assets := os.Getenv(assetsVariable)
+	if assets == "" {
+		return 1, fmt.Errorf("set %s to a directory with etcd and kube-apiserver", assetsVariable)
+	}
+	crds, err := certManagerCRDs()
+	if err != nil {
+		return 1, err
+	}
+	env := &envtest.Environment{
+		BinaryAssetsDirectory:    assets,
+		ControlPlaneStartTimeout: startLimit,
+		ControlPlaneStopTimeout:  startLimit,
+		CRDInstallOptions:        envtest.CRDInstallOptions{Paths: []string{crds}, MaxTime: startLimit, ErrorIfPathMissing: true},
+	}
+	defer func() { err = errors.Join(err, env.Stop()) }()
+	if admin, err = env.Start(); err != nil {
+		return 1, fmt.Errorf("start API server: %w", err)
+	}
+	admin.QPS, admin.Burst = -1, -1
+	if err := prepare(); err != nil {
+		return 1, err
+	}
+	return m.Run(), nil
+}
+
+func certManagerCRDs() (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/cert-manager/cert-manager").Output()
+	if err != nil {
+		return "", fmt.Errorf("find cert-manager's module: %w", err)
+	}
+	return filepath.Join(strings.TrimSpace(string(out)), "deploy", "crds"), nil
+}
+
+// prepare installs what a cluster has: the servers' role, and the stamping of the
+// requester's name, which cert-manager's webhook does.
+func prepare() error {
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	client, err := kubernetes.NewForConfig(admin)
+	if err != nil {
+		return fmt.Errorf("client: %w", err)
+	}
+	role := &rbacv1.ClusterRole{
+		ObjectMeta: metav1.ObjectMeta{Name: roleName},
+		Rules: []rbacv1.PolicyRule{{
+			APIGroups: []string{certmanagerv1.SchemeGroupVersion.Group},
+			Resources: []string{resource},
+			Verbs:     []string{"get", "list", "watch", "create"},
+		}},
+	}
+	if _, err := client.RbacV1().ClusterRoles().Create(ctx, role, metav1.CreateOptions{}); err != nil {
+		return fmt.Errorf("create role: %w", err)
+	}
+	policy, binding := stampPolicy()
+	admission := client.AdmissionregistrationV1()
+	if _, err := admission.MutatingAdmissionPolicies().Create(ctx, policy, metav1.CreateOptions{}); err != nil {
+		return fmt.Errorf("create admission policy: %w", err)
+	}
+	if _, err := admission.MutatingAdmissionPolicyBindings().Create(ctx, binding, metav1.CreateOptions{}); err != nil {
+		return fmt.Errorf("create admission policy: %w", err)
+	}
+	return waitForStamp(ctx)
+}
+
+func stampPolicy() (*admissionv1.MutatingAdmissionPolicy, *admissionv1.MutatingAdmissionPolicyBinding) {
+	name := metav1.ObjectMeta{Name: "stamp-requester"}
+	fail := admissionv1.Fail
+	return &admissionv1.MutatingAdmissionPolicy{
+			ObjectMeta: name,
+			Spec: admissionv1.MutatingAdmissionPolicySpec{
+				FailurePolicy:      &fail,
+				ReinvocationPolicy: admissionv1.NeverReinvocationPolicy,
+				MatchConstraints: &admissionv1.MatchResources{ResourceRules: []admissionv1.NamedRuleWithOperations{{
+					RuleWithOperations: admissionv1.RuleWithOperations{
+						Operations: []admissionv1.OperationType{admissionv1.Create},
+						Rule: admissionv1.Rule{
+							APIGroups:   []string{certmanagerv1.SchemeGroupVersion.Group},
+							APIVersions: []string{certmanagerv1.SchemeGroupVersion.Version},
+							Resources:   []string{resource},
+						},
+					},
+				}}},
+				Mutations: []admissionv1.Mutation{{
+					PatchType: admissionv1.PatchTypeApplyConfiguration,
+					ApplyConfiguration: &admissionv1.ApplyConfiguration{
+						Expression: "Object{spec: Object.spec{username: request.userInfo.username}}",
+					},
+				}},
+			},
+		}, &admissionv1.MutatingAdmissionPolicyBinding{
+			ObjectMeta: name,
+			Spec:       admissionv1.MutatingAdmissionPolicyBindingSpec{PolicyName: name.Name},
+		}
+}
+
+// waitForStamp waits until the policy has taken effect.
+func waitForStamp(ctx context.Context) error {
+	client, err := certmanagerclient.NewForConfig(admin)
+	if err != nil {
+		return fmt.Errorf("client: %w", err)
+	}
+	probe := &certmanagerv1.CertificateRequest{ObjectMeta: metav1.ObjectMeta{GenerateName: "probe-"}}
+	probe.Spec.IssuerRef.Name, probe.Spec.Request = "none", []byte("none")
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		made, err := client.CertificateRequests("default").Create(ctx, probe, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		if err == nil && made.Spec.Username != "" {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the admission policy: %w", errors.Join(err, ctx.Err()))
+		}
+	}
+}
+
+// Cluster is a namespace with an endpoint's identity and an issuer.
+type Cluster struct {
+	Namespace string
+	Requests  certmanagerclient.CertificateRequestInterface // as administrator
+	Issuer    *Issuer
+}
+
+// Names of the endpoint under test.
+const (
+	Endpoint   = "corp"
+	IssuerName = "corp-ca"
+)
+
+// NewCluster makes a namespace that no other test uses.
+func NewCluster(t testing.TB) *Cluster {
+	t.Helper()
+	client, err := kubernetes.NewForConfig(admin)
+	must(t, err)
+	namespace, err := client.CoreV1().Namespaces().Create(t.Context(),
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}, metav1.CreateOptions{})
+	must(t, err)
+	binding := &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: roleName},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: roleName},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: namespace.Name, Name: Endpoint + "-ra"}},
+	}
+	_, err = client.RbacV1().RoleBindings(namespace.Name).Create(t.Context(), binding, metav1.CreateOptions{})
+	must(t, err)
+	typed, err := certmanagerclient.NewForConfig(admin)
+	must(t, err)
+	c := &Cluster{Namespace: namespace.Name, Requests: typed.CertificateRequests(namespace.Name)}
+	c.Issuer = startIssuer(t, c.Requests)
+	return c
+}
+
+// Username is the servers' service account.
+func (c *Cluster) Username() string {
+	return "system:serviceaccount:" + c.Namespace + ":" + Endpoint + "-ra"
+}
+
+// Config reaches the API server as the servers do.
+func (c *Cluster) Config() *rest.Config {
+	config := rest.CopyConfig(admin)
+	config.Impersonate.UserName = c.Username()
+	return config
+}
+
+// List returns the CertificateRequests that there are.
+func (c *Cluster) List(t testing.TB) []certmanagerv1.CertificateRequest {
+	t.Helper()
+	list, err := c.Requests.List(t.Context(), metav1.ListOptions{})
+	must(t, err)
+	return list.Items
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Eventually waits until cond returns nil, at most ten seconds.
+func Eventually(t testing.TB, what string, cond func() error) {
+	t.Helper()
+	const limit = 10 * time.Second
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	end := time.After(limit)
+	for {
+		err := cond()
+		if err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-end:
+			t.Fatalf("waited %s in vain for: %s\nlast state: %v", limit, what, err)
+		}
+	}
+}
