@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -136,9 +137,17 @@ func (c *cli) passCommand(name, short string, prepare func(*lab.Cluster, context
 			}
 			program := prepare(cluster, cmd.Context(), args...)
 			program.Stdin, program.Stdout, program.Stderr = os.Stdin, os.Stdout, os.Stderr
-			return program.Run()
+			return asExitStatus(program.Run())
 		},
 	}
+}
+
+func asExitStatus(err error) error {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() > 0 {
+		return exitStatus(exit.ExitCode())
+	}
+	return err
 }
 
 // splitName takes a leading --name and a leading -- from the arguments of

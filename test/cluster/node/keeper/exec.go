@@ -43,15 +43,29 @@ func execute(dir string, command []string) (int, error) {
 	if err := join(dir); err != nil {
 		return 1, err
 	}
-	cmd := exec.Command(command[0], command[1:]...)
+	cmd := exec.Command("/proc/self/exe", append([]string{"become", dir}, command...)...)
 	cmd.Dir = here
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
-		return 127, err
+		return 1, err
 	}
 	go forwardSignals(cmd.Process)
 	return exitStatus(cmd.Wait())
+}
+
+// become turns this process, which is inside, into the command. It asks to be
+// killed when its parent dies; Go's own way to ask for that mistakes a parent in
+// another PID namespace for a dead one.
+func become(_ string, command []string) (int, error) {
+	runtime.LockOSThread()
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+		return 1, fmt.Errorf("prctl: %w", err)
+	}
+	path, err := exec.LookPath(command[0])
+	if err != nil {
+		return 127, err
+	}
+	return 126, unix.Exec(path, command, os.Environ())
 }
 
 // join moves the calling thread into the namespaces of the cluster.

@@ -16,6 +16,8 @@ var commands = map[string]func(dir string, args []string) (exitCode int, err err
 	"keep": keep,
 	"init": initialize,
 	"exec": execute,
+	// become is the second half of exec.
+	"become": become,
 }
 
 func main() {
@@ -26,7 +28,6 @@ func main() {
 	code, err := commands[os.Args[1]](os.Args[2], os.Args[3:])
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "keeper %s: %v\n", os.Args[1], err)
-		os.Exit(1)
 	}
 	os.Exit(code)
 }
