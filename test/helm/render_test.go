@@ -1,0 +1,101 @@
+package helm
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestGolden renders each testdata/<case>.values.yaml and compares with <case>.golden.yaml.
+func TestGolden(t *testing.T) {
+	cases, err := filepath.Glob("testdata/*.values.yaml")
+	if err != nil || len(cases) == 0 {
+		t.Fatalf("cases: %v, %v", cases, err)
+	}
+	for _, path := range cases {
+		name := strings.TrimSuffix(path, ".values.yaml")
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			values, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := render(t, string(values))
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkGolden(t, name+".golden.yaml", got)
+		})
+	}
+}
+
+func checkGolden(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("%v (-update writes it)", err)
+	}
+	if got != string(want) {
+		t.Errorf("not as in %s; \"go test ./test/helm -update\" writes it anew, then look at the diff", path)
+	}
+}
+
+func TestSchemaRefuses(t *testing.T) {
+	tests := map[string]struct{ values, want string }{
+		"an unknown value":         {"imagee: {tag: v1}", "additional properties 'imagee' not allowed"},
+		"an unknown value inside":  {"image: {digest: sha256}", "additional properties 'digest' not allowed"},
+		"an unknown pull policy":   {"image: {pullPolicy: Sometimes}", "value must be one of"},
+		"a tag with a space":       {"image: {tag: 'a b'}", "does not match pattern"},
+		"too many operators":       {"replicas: 11", "maximum: got 11, want 10"},
+		"half an operator":         {"replicas: 0.5", "want integer"},
+		"a namespace in capitals":  {"namespaces: [PKI]", "does not match pattern"},
+		"a namespace twice":        {"namespaces: [pki, pki]", "are equal"},
+		"an unknown log level":     {"logLevel: loud", "value must be one of"},
+		"a string for a boolean":   {"crds: {keep: 'yes'}", "want boolean"},
+		"a number for a label":     {"podLabels: {a: 1}", "want string"},
+		"an interval without unit": {"metrics: {serviceMonitor: {interval: '30'}}", "does not match pattern"},
+		"a pull secret by name":    {"imagePullSecrets: [registry]", "want object"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, err := render(t, test.values)
+			switch {
+			case err == nil:
+				t.Errorf("accepted, want %q", test.want)
+			case !strings.Contains(err.Error(), test.want):
+				t.Errorf("the message is\n  %v\nwant in it\n  %s", err, test.want)
+			}
+		})
+	}
+}
+
+func TestLint(t *testing.T) {
+	if out, err := runHelm(t, "", "lint", "--strict", chart()); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestNotes(t *testing.T) {
+	tests := map[string]struct{ values, want string }{
+		"default":         {"{}", "serving all namespaces"},
+		"some namespaces": {"namespaces: [pki, edge]", "serving pki, edge"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			out, err := runHelm(t, test.values, "install", "scepter", chart(),
+				"--namespace", releaseNamespace, "--dry-run=client", "--values", "-")
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, notes, found := strings.Cut(out, "NOTES:")
+			if !found || !strings.Contains(notes, test.want) {
+				t.Errorf("the notes are %q, want in them %q", notes, test.want)
+			}
+		})
+	}
+}
