@@ -68,6 +68,10 @@ func (e *HTTPError) Error() string {
 	return fmt.Sprintf("scep: %s: HTTP status %d %s", e.Operation, e.StatusCode, http.StatusText(e.StatusCode))
 }
 
+func (e *HTTPError) busy() bool {
+	return e.StatusCode == http.StatusServiceUnavailable || e.StatusCode == http.StatusTooManyRequests
+}
+
 // Capabilities is what GetCACaps answered, by keyword in lower case.
 type Capabilities map[string]bool
 
@@ -84,12 +88,12 @@ var impliedByStandard = map[string]bool{
 }
 
 // GetCACaps asks what the server can do. An HTTP error means that it can do
-// nothing beyond the oldest drafts (RFC 8894, section 3.5.2); the answer is then
-// empty.
+// nothing beyond the oldest drafts (RFC 8894, section 3.5.2), and the answer is
+// empty; except 429 and 503, which say nothing about that (*HTTPError).
 func (c *Client) GetCACaps(ctx context.Context) (Capabilities, error) {
 	body, err := c.get(ctx, operationGetCACaps, "")
 	var status *HTTPError
-	if errors.As(err, &status) {
+	if errors.As(err, &status) && !status.busy() {
 		return Capabilities{}, nil
 	}
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"math/big"
+	"slices"
 	"testing"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -107,6 +109,29 @@ func TestTwoChallenges(t *testing.T) {
 	}
 	if err := (&Request{}).readCSR(der); err == nil {
 		t.Error("two challenge passwords are accepted")
+	}
+}
+
+func TestReadCSRRefusesHugeKeys(t *testing.T) {
+	t.Parallel()
+	der, err := NewCSR(&x509.CertificateRequest{}, testKeys(t)["RSA"], "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	csr, err := x509.ParseCertificateRequest(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	modulus := new(big.Int).Lsh(big.NewInt(1), 100_000)
+	key, err := x509.MarshalPKIXPublicKey(&rsa.PublicKey{N: modulus.Add(modulus, big.NewInt(1)), E: 65537})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tbs := cms.Element(cbasn1.SEQUENCE, slices.Concat([]byte{2, 1, 0}, csr.RawSubject, key, []byte{0xa0, 0}))
+	algorithm := []byte{0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b, 0x05, 0x00}
+	huge := cms.Element(cbasn1.SEQUENCE, slices.Concat(tbs, algorithm, []byte{3, 1, 0}))
+	if err := (&Request{}).readCSR(huge); err == nil || err.Error() != "CSR: RSA key of 100001 bits" {
+		t.Errorf("got %v", err)
 	}
 }
 

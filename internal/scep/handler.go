@@ -31,6 +31,12 @@ type HandlerConfig struct {
 	BareURL  http.Handler // answers a GET without operation; nil: 404
 	Logger   *slog.Logger // nil: slog.Default
 	Paths    []string     // prefixes of the paths served, in any letter case; none: every path
+
+	// Guard runs the cryptography of one message (once to open it, once to make
+	// the answer; never while the Backend decides), to bound how much of it
+	// runs at a time. An error means that it was not run, and becomes HTTP 503.
+	// Nil runs it at once.
+	Guard func(ctx context.Context, work func()) error
 }
 
 // HistoricalPaths are the prefixes clients and their administrators expect a
@@ -51,10 +57,10 @@ const (
 	operationPKIOperation = "PKIOperation"
 )
 
-var errNoIdentity = errors.New("scep: no RA credential is loaded")
-
-// retryAfterUnloaded is told while no RA credential is loaded.
-const retryAfterUnloaded = 10 * time.Second
+var errNoIdentity = &UnavailableError{
+	RetryAfter: 10 * time.Second,
+	Err:        errors.New("no RA credential is loaded"),
+}
 
 // Handler answers SCEP over HTTP (RFC 8894, section 4). It never redirects, and
 // must not be behind something that does, as http.ServeMux with its cleaned
@@ -83,6 +89,9 @@ func NewHandler(c HandlerConfig) http.Handler {
 	if c.Observer == nil {
 		c.Observer = noObserver{}
 	}
+	if c.Guard == nil {
+		c.Guard = func(_ context.Context, work func()) error { work(); return nil }
+	}
 	if c.BareURL == nil {
 		c.BareURL = http.NotFoundHandler()
 	}
@@ -100,15 +109,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodPost {
-		w.Header().Set("Allow", "GET, HEAD, POST")
+	name := operationName(r)
+	op, known := h.operations[strings.ToLower(name)]
+	if methods := methodsOf(op); !slices.Contains(methods, r.Method) {
+		w.Header().Set("Allow", strings.Join(methods, ", "))
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	x := newExchange(w, r)
-	name := operationName(r)
-	op, known := h.operations[strings.ToLower(name)]
 	x.event.Step = cmp.Or(op.step, StepOther)
 	h.Observer.Observe(r.Context(), x.event)
 	switch {
@@ -119,6 +128,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		http.Error(w, "unknown operation", http.StatusBadRequest)
 	}
+}
+
+// methodsOf leaves HEAD out where it would enrol.
+func methodsOf(op operation) []string {
+	if op.step == StepPKIOperation {
+		return []string{http.MethodGet, http.MethodPost}
+	}
+	return []string{http.MethodGet, http.MethodHead, http.MethodPost}
 }
 
 // operationName is the operation as asked for. A POST without one can only be a
@@ -151,9 +168,7 @@ func (h *Handler) servesPath(path string) bool {
 func (h *Handler) run(ctx context.Context, op operation, x *exchange) {
 	x.identity, x.settings = h.Identity(), h.Settings()
 	if x.identity == nil {
-		x.event.Err = errNoIdentity
-		h.Observer.Observe(ctx, x.at(StepRefused))
-		x.unavailable(retryAfterUnloaded)
+		h.busy(ctx, x, errNoIdentity)
 		return
 	}
 	op.run(h, ctx, x)
@@ -185,7 +200,12 @@ func (h *Handler) pkiOperation(ctx context.Context, x *exchange) {
 		h.refuseHTTP(ctx, x, err)
 		return
 	}
-	request, err := Open(message, x.identity, x.settings)
+	var request *Request
+	busy := h.Guard(ctx, func() { request, err = Open(message, x.identity, x.settings) })
+	if busy != nil {
+		h.busy(ctx, x, busy)
+		return
+	}
 	if err != nil {
 		h.refuse(ctx, x, err)
 		return
@@ -200,9 +220,7 @@ func (h *Handler) decide(ctx context.Context, x *exchange, request *Request) {
 	reply, err := h.Backend.PKIOperation(ctx, request)
 	var unavailable *UnavailableError
 	if errors.As(err, &unavailable) {
-		x.event.Err = err
-		h.Observer.Observe(ctx, x.at(StepRefused))
-		x.unavailable(unavailable.RetryAfter)
+		h.busy(ctx, x, err)
 		return
 	}
 	if err == nil && reply == nil {
@@ -212,14 +230,35 @@ func (h *Handler) decide(ctx context.Context, x *exchange, request *Request) {
 		h.internalError(ctx, x, err)
 		return
 	}
-	der, err := request.Respond(x.identity, reply)
+	x.event.Status, x.event.FailInfo = reply.Status, reply.FailInfo
+	h.answer(ctx, x, StepAnswered, func() ([]byte, error) { return request.Respond(x.identity, reply) })
+}
+
+// answer makes a CertRep and sends it.
+func (h *Handler) answer(ctx context.Context, x *exchange, step Step, respond func() ([]byte, error)) {
+	var der []byte
+	var err error
+	if busy := h.Guard(ctx, func() { der, err = respond() }); busy != nil {
+		h.busy(ctx, x, busy)
+		return
+	}
 	if err != nil {
 		h.internalError(ctx, x, err)
 		return
 	}
-	x.event.Status, x.event.FailInfo = reply.Status, reply.FailInfo
-	h.Observer.Observe(ctx, x.at(StepAnswered))
+	h.Observer.Observe(ctx, x.at(step))
 	x.write(typeMessage, der)
+}
+
+// busy tells the device to come again.
+func (h *Handler) busy(ctx context.Context, x *exchange, err error) {
+	x.event.Err = err
+	h.Observer.Observe(ctx, x.at(StepRefused))
+	var unavailable *UnavailableError
+	if !errors.As(err, &unavailable) {
+		unavailable = &UnavailableError{}
+	}
+	x.unavailable(unavailable.RetryAfter)
 }
 
 // refuse answers a message that could not be opened.
@@ -233,17 +272,13 @@ func (h *Handler) refuse(ctx context.Context, x *exchange, err error) {
 	x.event.FailInfo, x.event.Err = message.FailInfo, err
 	h.Logger.InfoContext(ctx, "message refused",
 		"transactionID", message.TransactionID, "remote", x.r.RemoteAddr, "error", err)
-	h.Observer.Observe(ctx, x.at(StepRefused))
 	if !message.Answerable() {
+		h.Observer.Observe(ctx, x.at(StepRefused))
 		http.Error(x.w, message.Text, http.StatusBadRequest)
 		return
 	}
-	der, err := message.Respond(x.identity)
-	if err != nil {
-		h.internalError(ctx, x, err)
-		return
-	}
-	x.write(typeMessage, der)
+	x.event.Status = StatusFailure
+	h.answer(ctx, x, StepRefused, func() ([]byte, error) { return message.Respond(x.identity) })
 }
 
 // refuseHTTP answers a request of which no message could be read.

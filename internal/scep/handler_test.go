@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -60,6 +61,11 @@ func send(t *testing.T, method, url, contentType string, body io.Reader) answer 
 func get(t *testing.T, url string) answer {
 	t.Helper()
 	return send(t, http.MethodGet, url, "", nil)
+}
+
+func head(t *testing.T, url string) answer {
+	t.Helper()
+	return send(t, http.MethodHead, url, "", nil)
 }
 
 func (a answer) want(t *testing.T, status int, contentType string) {
@@ -172,6 +178,7 @@ func TestPKIOperationHTTPErrors(t *testing.T) {
 		"GET, not a message":       {get(t, operation+"&message=AAAA"), http.StatusBadRequest},
 		"unknown operation":        {get(t, s.URL+"?operation=GetNextCACert"), http.StatusBadRequest},
 		"no operation":             {get(t, s.URL), http.StatusNotFound},
+		"HEAD, PKIOperation":       {head(t, operation+"&message=AAAA"), http.StatusMethodNotAllowed},
 		"PUT":                      {send(t, http.MethodPut, s.URL, "", nil), http.StatusMethodNotAllowed},
 	} {
 		t.Run(name, func(t *testing.T) { test.got.want(t, test.want, mediaText) })
@@ -204,6 +211,41 @@ func TestBackendErrors(t *testing.T) {
 				t.Errorf("the device is told %s", a.body)
 			}
 		})
+	}
+}
+
+// No more cryptography than the guard allows, and none for the Backend's time.
+func TestGuard(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	full := errors.New("full")
+	for allowed, want := range map[int]int{0: http.StatusServiceUnavailable, 1: http.StatusServiceUnavailable, 2: http.StatusOK} {
+		ran, inside := 0, false
+		handler := scep.NewHandler(scep.HandlerConfig{
+			Identity: func() *scep.Identity { return b.id },
+			Settings: func() scep.Settings { return scep.Settings{} },
+			Backend: backend(func(*scep.Request) (*scep.Reply, error) {
+				if inside {
+					t.Error("the Backend is asked inside the guard")
+				}
+				return scep.Pending(), nil
+			}),
+			Guard: func(_ context.Context, work func()) error {
+				if ran == allowed {
+					return full
+				}
+				ran++
+				inside = true
+				work()
+				inside = false
+				return nil
+			},
+		})
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/scep", bytes.NewReader(b.message(t).Bytes(t))))
+		if w.Code != want || ran != allowed {
+			t.Errorf("%d allowed, %d ran: HTTP %d, want %d", allowed, ran, w.Code, want)
+		}
 	}
 }
 

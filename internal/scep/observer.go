@@ -36,7 +36,7 @@ type Event struct {
 	// Of the message, from StepOpened on (StepRefused: as far as it was read).
 	TransactionID string
 	MessageType   MessageType
-	Status        PKIStatus // StepAnswered
+	Status        PKIStatus // StepAnswered, and StepRefused with a CertRep
 	FailInfo      FailInfo  // FAILURE and StepRefused
 	Err           error     // for the log only
 }

@@ -266,6 +266,9 @@ func (r *Request) readCSR(der []byte) error {
 	if err != nil {
 		return fmt.Errorf("CSR: %w", err)
 	}
+	if key, ok := csr.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() > cms.MaxRSABits {
+		return fmt.Errorf("CSR: RSA key of %d bits", key.N.BitLen())
+	}
 	if err := csr.CheckSignature(); err != nil {
 		return fmt.Errorf("CSR signature: %w", err)
 	}

@@ -360,7 +360,15 @@ func ecdsaSignature(oid asn1.ObjectIdentifier) bool {
 		slices.ContainsFunc(digests, func(d digest) bool { return oid.Equal(d.withECDSA) })
 }
 
+// MaxRSABits bounds the RSA keys that signatures are verified with: the time it
+// takes grows with the square, and a stranger chooses the key. TLS has the same
+// limit in crypto/tls.
+const MaxRSABits = 8192
+
 func (si *signerInfo) verifyRSA(key *rsa.PublicKey, d digest, sum []byte) error {
+	if bits := key.N.BitLen(); bits > MaxRSABits {
+		return fmt.Errorf("%w: RSA key of %d bits", ErrSignature, bits)
+	}
 	var err error
 	switch {
 	case rsaSignature(si.algorithm.oid):

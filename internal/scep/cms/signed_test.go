@@ -10,7 +10,9 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/smallstep/pkcs7"
@@ -335,6 +337,18 @@ func TestCriticalAuthorityKeyIdentifier(t *testing.T) {
 	}
 	if err := verify(t, mustParse(t, mustSign(t, nil, Signer{cert, rsaKey(t), crypto.SHA256}))); err != nil {
 		t.Errorf("a message it signed: %v", err)
+	}
+}
+
+// A modulus of a hundred thousand bits fits into a message, and would keep a
+// core busy.
+func TestVerifyRefusesHugeKeys(t *testing.T) {
+	t.Parallel()
+	s := mustParse(t, mustSign(t, nil, Signer{selfSigned(t, rsaKey(t)), rsaKey(t), crypto.SHA256}))
+	modulus := new(big.Int).Lsh(big.NewInt(1), 100_000)
+	huge := &x509.Certificate{PublicKey: &rsa.PublicKey{N: modulus.Add(modulus, big.NewInt(1)), E: 65537}}
+	if err := s.Verify(huge); !errors.Is(err, ErrSignature) || !strings.Contains(err.Error(), "RSA key of 100001 bits") {
+		t.Errorf("got %v", err)
 	}
 }
 
