@@ -48,7 +48,7 @@ func Unknown(conditionType, reason, message string) Condition {
 }
 
 func newCondition(conditionType string, status metav1.ConditionStatus, reason, message string) Condition {
-	return Condition{Type: conditionType, Status: status, Reason: reason, Message: bound(message)}
+	return Condition{Type: conditionType, Status: status, Reason: reason, Message: Bound(message)}
 }
 
 // Merge returns the complete set of conditions to write: those wanted, and no
@@ -58,7 +58,7 @@ func newCondition(conditionType string, status metav1.ConditionStatus, reason, m
 func Merge(old []Condition, now time.Time, generation int64, wanted ...Condition) []Condition {
 	out := make([]Condition, 0, len(wanted))
 	for _, c := range wanted {
-		c.Message = bound(c.Message)
+		c.Message = Bound(c.Message)
 		c.ObservedGeneration = generation
 		c.LastTransitionTime = metav1.NewTime(now.Truncate(time.Second))
 		if had := Find(old, c.Type); had != nil && had.Status == c.Status {
@@ -177,8 +177,8 @@ func transition(had *Condition, c Condition) (Transition, bool) {
 	return Transition{Condition: c, From: had.Status}, had.Status != c.Status || had.Reason != c.Reason
 }
 
-// bound cuts a message to MaxMessageBytes, never inside of a character.
-func bound(message string) string {
+// Bound cuts a message to MaxMessageBytes, never inside of a character. Events have the same limit.
+func Bound(message string) string {
 	if len(message) <= MaxMessageBytes {
 		return message
 	}

@@ -95,14 +95,18 @@ func Eventually(t testing.TB, what string, cond func(ctx context.Context) error)
 	defer cancel()
 	tick := time.NewTicker(waitInterval)
 	defer tick.Stop()
+	var last error
 	for {
 		err := cond(ctx)
 		if err == nil {
 			return
 		}
+		if ctx.Err() == nil || last == nil { // a read that the limit cut off says nothing
+			last = err
+		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("waited %s in vain for: %s\nlast state: %v", waitLimit, what, err)
+			t.Fatalf("waited %s in vain for: %s\nlast state: %v", waitLimit, what, last)
 		case <-tick.C:
 		}
 	}

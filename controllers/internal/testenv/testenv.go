@@ -9,8 +9,9 @@
 //	testenv.StartManager(t, ns, reconciler.SetupWithManager)
 //
 // There is no kubelet and no controller but those under test: what
-// cert-manager or a Deployment controller would do, the test does. KUBEBUILDER_ASSETS
-// names the directory with etcd and kube-apiserver.
+// cert-manager or a Deployment controller would do, the test does. etcd and
+// kube-apiserver come from the directory KUBEBUILDER_ASSETS, or else are built once,
+// which takes long.
 package testenv
 
 import (
@@ -29,6 +30,7 @@ import (
 	"github.com/go-logr/logr"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -36,6 +38,7 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/scepter-pki/scepter/api/v1alpha1"
+	"github.com/scepter-pki/scepter/test/cluster/lab"
 )
 
 const (
@@ -71,9 +74,9 @@ func run(m *testing.M) (code int, err error) {
 }
 
 func environment() (*envtest.Environment, error) {
-	assets := os.Getenv(assetsVariable)
-	if assets == "" {
-		return nil, fmt.Errorf("set %s to a directory with etcd and kube-apiserver", assetsVariable)
+	assets, err := assetsDir()
+	if err != nil {
+		return nil, err
 	}
 	crds, err := crdPaths()
 	if err != nil {
@@ -87,6 +90,17 @@ func environment() (*envtest.Environment, error) {
 		Scheme:                   Scheme(),
 		CRDInstallOptions:        envtest.CRDInstallOptions{Paths: crds, MaxTime: startLimit},
 	}, nil
+}
+
+func assetsDir() (string, error) {
+	if dir := os.Getenv(assetsVariable); dir != "" {
+		return dir, nil
+	}
+	dir, err := lab.EnvtestAssets(context.Background(), os.Stderr)
+	if err != nil {
+		return "", fmt.Errorf("build etcd and kube-apiserver (or set %s): %w", assetsVariable, err)
+	}
+	return dir, nil
 }
 
 // crdPaths finds the CRDs in this module and in the modules of cert-manager and the Gateway API.
@@ -130,9 +144,7 @@ func Scheme() *runtime.Scheme {
 		gatewayv1.Install,
 		v1alpha1.AddToScheme,
 	} {
-		if err := add(scheme); err != nil {
-			panic(err)
-		}
+		utilruntime.Must(add(scheme))
 	}
 	return scheme
 }

@@ -1,0 +1,60 @@
+// Package telling records Events: one for each change, after the status was
+// written, and none at rest.
+package telling
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/scepter-pki/scepter/api/v1alpha1"
+	"github.com/scepter-pki/scepter/internal/apply"
+	"github.com/scepter-pki/scepter/internal/conditions"
+)
+
+// Action is what every Event says the operator was doing.
+const Action = "Reconcile"
+
+// ReasonRestored surfaces when a child that somebody had changed was put back.
+const ReasonRestored = "Restored"
+
+// waiting are the reasons that deserve no warning: nothing is wrong yet.
+var waiting = map[string]bool{
+	v1alpha1.ReasonProgressing: true,
+	v1alpha1.ReasonNotIssued:   true,
+	v1alpha1.ReasonRollingOver: true,
+	v1alpha1.ReasonSuspended:   true,
+}
+
+// Transitions records the conditions that changed: under their reason if they are
+// not True, under their type if they are. A Ready that is not True repeats another
+// condition and is left out.
+func Transitions(recorder events.EventRecorder, obj client.Object, old, current []metav1.Condition) {
+	for _, t := range conditions.Transitions(old, current) {
+		if t.Type == v1alpha1.ConditionReady && t.Worsened() {
+			continue
+		}
+		kind, reason := corev1.EventTypeNormal, t.Type
+		if t.Worsened() {
+			reason = t.Reason
+			if !waiting[t.Reason] {
+				kind = corev1.EventTypeWarning
+			}
+		}
+		note := conditions.Bound(fmt.Sprintf("%s is %s: %s", t.Type, t.Status, t.Message))
+		recorder.Eventf(obj, nil, kind, reason, Action, "%s", note)
+	}
+}
+
+// Restored records the children that somebody had changed.
+func Restored(recorder events.EventRecorder, obj client.Object, outcomes []apply.Outcome) {
+	for _, outcome := range outcomes {
+		if outcome.Action == apply.Restored {
+			recorder.Eventf(obj, nil, corev1.EventTypeWarning, ReasonRestored, Action,
+				"%s was changed by somebody else and was put back", outcome.Object)
+		}
+	}
+}

@@ -1,0 +1,76 @@
+package racredential
+
+import (
+	"fmt"
+	"time"
+
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+
+	"github.com/scepter-pki/scepter/api/v1alpha1"
+	"github.com/scepter-pki/scepter/internal/apply"
+	"github.com/scepter-pki/scepter/internal/raconfig"
+	"github.com/scepter-pki/scepter/internal/render"
+	"github.com/scepter-pki/scepter/internal/rotation"
+)
+
+// plan is what should be written.
+type plan struct {
+	// rotation is nil if it could not be planned, because something could not be read.
+	rotation *rotation.Plan
+	// keyring Secret; nil where nothing is to be written.
+	keyring apply.Object
+	// keyringErr says why the keyring cannot be written.
+	keyringErr error
+	// certificates are the sources.
+	certificates []apply.Object
+}
+
+// planCredential is pure.
+func planCredential(rc *v1alpha1.RACredential, seen *observation, now time.Time) *plan {
+	p := &plan{}
+	for _, role := range rolesOf(&rc.Spec) {
+		p.certificates = append(p.certificates, sourceCertificate(rc, role))
+	}
+	// Without the keyring or the endpoints it is not known what must be kept.
+	if seen.keyring.readErr != nil || seen.inUseErr != nil {
+		return p
+	}
+	p.rotation = rotation.Make(rotationInput(rc, seen, now))
+	p.keyring, p.keyringErr = keyringSecret(rc, seen, p.rotation.Keyring)
+	return p
+}
+
+func rotationInput(rc *v1alpha1.RACredential, seen *observation, now time.Time) rotation.Input {
+	in := rotation.Input{
+		Keyring:     seen.keyring.content,
+		InUse:       seen.inUse,
+		Distrusted:  rc.Status.Distrusted,
+		Overlap:     rc.Spec.Overlap.Duration,
+		RenewBefore: rc.Spec.RenewBefore.Duration,
+		Now:         now,
+	}
+	for i := range seen.sources {
+		s := &seen.sources[i]
+		from := rotation.Source{Role: s.role, Issuing: s.issuing()}
+		if s.issued() {
+			from.Certificate = s.material
+		}
+		in.Sources = append(in.Sources, from)
+	}
+	return in
+}
+
+// keyringSecret is nil as long as there is nothing to hold. A keyring that is
+// damaged is made again from the sources, but not before they give something.
+func keyringSecret(rc *v1alpha1.RACredential, seen *observation, wanted *raconfig.Keyring) (apply.Object, error) {
+	if len(wanted.Generations) == 0 && (!seen.keyring.exists || seen.keyring.damage != nil) {
+		return nil, nil
+	}
+	data, err := raconfig.EncodeKeyring(wanted)
+	if err != nil {
+		return nil, fmt.Errorf("encode keyring: %w", err)
+	}
+	return corev1ac.Secret(render.KeyringName(rc.Name), rc.Namespace).
+		WithLabels(labelsOf(rc)).
+		WithData(data), nil
+}
