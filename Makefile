@@ -5,10 +5,14 @@ GOLANGCI_LINT = $(GO) tool -modfile=hack/tools/lint/go.mod golangci-lint
 LOGS ?= dist/logs
 # STAGES="lint unit" runs these only.
 STAGES ?=
+# Where "make images" puts them.
+REGISTRY ?= ghcr.io/scepter-pki
+TAG ?= dev
 # These never believe an earlier result: what other programs read is an input too.
 REAL = -count=1
-# Tests that want a real API server; all others are unit tests.
+# Tests that want a real API server, and tests with a stage of their own; all others are unit tests.
 NEED_API_SERVER = ./controllers/... ./internal/ra/...
+OWN_STAGE = ./test/cluster/... ./test/conformance/... ./test/crd/... ./test/e2e/... ./test/helm/...
 # The directory with etcd, kube-apiserver and kubectl; built when first used.
 ASSETS = KUBEBUILDER_ASSETS="$${KUBEBUILDER_ASSETS:-$$($(MAKE) --no-print-directory --silent assets)}"
 
@@ -42,7 +46,7 @@ verify-generated: ## Report generated files that are not up to date.
 	$(GO) run ./hack/generate -check
 
 unit: ## Unit tests with the race detector.
-	$(GO) test -race $$($(GO) list ./... | grep -vxF "$$($(GO) list $(NEED_API_SERVER) ./test/...)")
+	$(GO) test -race $$($(GO) list ./... | grep -vxF "$$($(GO) list $(NEED_API_SERVER) $(OWN_STAGE))")
 
 controllers: ## Controllers and enrolment pipeline against a real API server.
 	$(ASSETS) $(GO) test -race $(NEED_API_SERVER)
@@ -59,7 +63,7 @@ image: ## The Dockerfile: parse, lint, run its build steps.
 cluster: ## The test cluster's own tests (root; Debian).
 	$(GO) test $(REAL) -timeout 38m ./test/cluster/...
 
-conformance: ## SCEP conformance.
+conformance: ## SCEP clients written elsewhere against the protocol engine.
 	$(GO) test $(REAL) ./test/conformance/...
 
 e2e: ## Stock SCEP clients against a real cluster (root; Debian; CLUSTER=current: yours).
@@ -73,9 +77,9 @@ generate: ## Make deepcopy, apply configurations, CRDs, RBAC, chart files, docs/
 build: ## Build the programs into bin/.
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o bin/ ./cmd/...
 
-images: ## Build the images with docker buildx (TAG=dev, PUSH=--push).
-	docker buildx build --target operator -t ghcr.io/scepter-pki/operator:$(or $(TAG),dev) $(PUSH) .
-	docker buildx build --target ra -t ghcr.io/scepter-pki/ra:$(or $(TAG),dev) $(PUSH) .
+images: ## Build the images with Docker (REGISTRY=…, TAG=…, PUSH=--push).
+	docker buildx build --target operator -t $(REGISTRY)/operator:$(TAG) $(PUSH) .
+	docker buildx build --target ra -t $(REGISTRY)/ra:$(TAG) $(PUSH) .
 
 assets: ## Build etcd, kube-apiserver and kubectl for tests, and print their directory.
 	@$(GO) run ./test/cluster assets

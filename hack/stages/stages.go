@@ -66,7 +66,7 @@ var stages = []stage{
 	},
 	{
 		name:    "conformance",
-		about:   "SCEP conformance",
+		about:   "SCEP clients written elsewhere, against the protocol engine",
 		command: []string{"make", "--no-print-directory", "conformance"},
 		limit:   10 * time.Minute,
 	},
