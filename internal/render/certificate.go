@@ -16,20 +16,28 @@ const tlsRevisions = 2
 // Certificates are the TLS certificates to be issued, one a host. Where TLS is
 // passed through, the servers hold one certificate for all hosts.
 func Certificates(ep *v1alpha1.ScepEndpoint) []*certmanagerac.CertificateApplyConfiguration {
-	hosts := tlsHosts(ep)
-	if passesTLSThrough(ep) && len(hosts) > 0 {
-		if hosts[0].TLS.IssuerRef == nil {
-			return nil
-		}
-		return []*certmanagerac.CertificateApplyConfiguration{certificate(ep, hosts[0], hosts...)}
-	}
 	var out []*certmanagerac.CertificateApplyConfiguration
-	for _, host := range hosts {
-		if host.TLS.IssuerRef != nil {
-			out = append(out, certificate(ep, host, host))
+	for _, host := range TLSSources(ep) {
+		if host.TLS.IssuerRef == nil {
+			continue
 		}
+		names := []v1alpha1.Host{host}
+		if passesTLSThrough(ep) {
+			names = tlsHosts(ep)
+		}
+		out = append(out, certificate(ep, host, names...))
 	}
 	return out
+}
+
+// TLSSources are the hosts from which the TLS certificates come: every one with
+// tls, or the first alone where TLS is passed through.
+func TLSSources(ep *v1alpha1.ScepEndpoint) []v1alpha1.Host {
+	hosts := tlsHosts(ep)
+	if passesTLSThrough(ep) && len(hosts) > 1 {
+		return hosts[:1]
+	}
+	return hosts
 }
 
 // certificate is named after a host, takes its issuer, and is good for all of names.
@@ -73,7 +81,7 @@ func TLSSecretName(ep *v1alpha1.ScepEndpoint, host v1alpha1.Host) string {
 // ServerTLSSecretName is the Secret that the servers mount where TLS is passed
 // through to them; empty elsewhere.
 func ServerTLSSecretName(ep *v1alpha1.ScepEndpoint) string {
-	hosts := tlsHosts(ep)
+	hosts := TLSSources(ep)
 	if !passesTLSThrough(ep) || len(hosts) == 0 {
 		return ""
 	}

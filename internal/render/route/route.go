@@ -6,20 +6,22 @@ import (
 	"github.com/scepter-pki/scepter/api/v1alpha1"
 )
 
-// Children renders every route that is wanted. Gateway routes are left out where
-// the cluster does not know their kinds.
-func Children(ep *v1alpha1.ScepEndpoint, i Implementation, gatewayAPI bool) []runtime.ApplyConfiguration {
+// GatewayKinds says which kinds of the Gateway API the cluster serves.
+type GatewayKinds struct {
+	HTTPRoute bool `json:"httpRoute"`
+	TLSRoute  bool `json:"tlsRoute"`
+}
+
+// Children renders every route that is wanted and whose kind the cluster serves.
+func Children(ep *v1alpha1.ScepEndpoint, i Implementation, served GatewayKinds) []runtime.ApplyConfiguration {
 	var out []runtime.ApplyConfiguration
 	for _, ingress := range Ingresses(ep, i) {
 		out = append(out, ingress)
 	}
-	if !gatewayAPI {
-		return out
-	}
-	if r := HTTPRoute(ep); r != nil {
+	if r := HTTPRoute(ep); r != nil && served.HTTPRoute {
 		out = append(out, r)
 	}
-	if r := TLSRoute(ep); r != nil {
+	if r := TLSRoute(ep); r != nil && served.TLSRoute {
 		out = append(out, r)
 	}
 	return out

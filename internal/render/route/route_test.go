@@ -19,7 +19,7 @@ var update = flag.Bool("update", false, "write the golden files")
 type golden struct {
 	Exposure   v1alpha1.Exposure `json:"exposure"`
 	Controller string            `json:"controller"`
-	GatewayAPI bool              `json:"gatewayAPI"`
+	Served     GatewayKinds      `json:"served"`
 }
 
 func TestChildrenGolden(t *testing.T) {
@@ -51,7 +51,7 @@ func renderCase(t *testing.T, in string) []byte {
 	for _, url := range URLs(ep) {
 		out.WriteString("# " + url + "\n")
 	}
-	for _, child := range Children(ep, ByController(g.Controller), g.GatewayAPI) {
+	for _, child := range Children(ep, ByController(g.Controller), g.Served) {
 		document, err := yaml.Marshal(child)
 		if err != nil {
 			t.Fatal(err)

@@ -1,0 +1,114 @@
+package scependpoint
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/scepter-pki/scepter/api/v1alpha1"
+	"github.com/scepter-pki/scepter/internal/apply"
+	"github.com/scepter-pki/scepter/internal/render"
+)
+
+// done is what became of a plan.
+type done struct {
+	outcomes []apply.Outcome
+	pruned   []apply.Ref
+	err      error
+}
+
+// act is the only part that writes children.
+func (r *Reconciler) act(ctx context.Context, ep *v1alpha1.ScepEndpoint, p *plan) *done {
+	if p.err != nil {
+		return &done{err: p.err}
+	}
+	if ep.Spec.Suspend {
+		return &done{}
+	}
+	d := &done{}
+	d.add(r.makeState(ctx, ep, p))
+	d.add(r.applier.Apply(ctx, ep, p.children...))
+	if d.err == nil {
+		d.prune(r.applier.Prune(ctx, ep, map[string]string{v1alpha1.LabelEndpoint: ep.Name}, p.prune, wanted(d.outcomes)))
+	}
+	d.err = errors.Join(d.err, r.nudge(ctx, ep, p.nudges), r.deleteRequests(ctx, ep, p.expired))
+	return d
+}
+
+func (d *done) add(outcomes []apply.Outcome, err error) {
+	d.outcomes = append(d.outcomes, outcomes...)
+	d.err = errors.Join(d.err, err)
+}
+
+func (d *done) prune(pruned []apply.Ref, err error) {
+	d.pruned = pruned
+	d.err = errors.Join(d.err, err)
+}
+
+// succeeded says whether a child of a kind is as it is wanted now.
+func (d *done) succeeded(kind string) bool {
+	for _, o := range d.outcomes {
+		if o.Object.Kind == kind {
+			return o.Err == nil
+		}
+	}
+	return false
+}
+
+func wanted(outcomes []apply.Outcome) sets.Set[apply.Ref] {
+	keep := sets.New[apply.Ref]()
+	for _, o := range outcomes {
+		keep.Insert(o.Object)
+	}
+	return keep
+}
+
+// makeState makes the state Secret, once: its key comes from here and is kept nowhere else.
+func (r *Reconciler) makeState(ctx context.Context, ep *v1alpha1.ScepEndpoint, p *plan) ([]apply.Outcome, error) {
+	if !p.makeState {
+		return nil, nil
+	}
+	key := make([]byte, render.StateKeyBytes)
+	if _, err := io.ReadFull(r.random, key); err != nil {
+		return nil, fmt.Errorf("make the endpoint's key: %w", err)
+	}
+	return r.applier.Apply(ctx, ep, render.StateSecret(ep, key))
+}
+
+// nudge touches pods; one that is gone needs it no more.
+func (r *Reconciler) nudge(ctx context.Context, ep *v1alpha1.ScepEndpoint, nudges map[string]string) error {
+	var errs []error
+	for name, value := range nudges {
+		patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{v1alpha1.AnnotationNudge: value}}})
+		if err != nil {
+			errs = append(errs, fmt.Errorf("nudge %s: %w", name, err))
+			continue
+		}
+		pod := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: ep.Namespace, Name: name}}
+		pod.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Pod"))
+		if err := client.IgnoreNotFound(r.client.Patch(ctx, pod, client.RawPatch(types.MergePatchType, patch))); err != nil {
+			errs = append(errs, fmt.Errorf("nudge %s: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (r *Reconciler) deleteRequests(ctx context.Context, ep *v1alpha1.ScepEndpoint, names []string) error {
+	var errs []error
+	for _, name := range names {
+		request := &certmanagerv1.CertificateRequest{ObjectMeta: metav1.ObjectMeta{Namespace: ep.Namespace, Name: name}}
+		if err := client.IgnoreNotFound(r.client.Delete(ctx, request)); err != nil {
+			errs = append(errs, fmt.Errorf("delete CertificateRequest %s: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,135 @@
+package scependpoint
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+
+	"github.com/scepter-pki/scepter/api/v1alpha1"
+	"github.com/scepter-pki/scepter/internal/apply"
+	"github.com/scepter-pki/scepter/internal/conditions"
+)
+
+// counted are the conditions that make up Ready, in the order in which a person
+// would repair them.
+var counted = []string{
+	v1alpha1.ConditionAccepted,
+	v1alpha1.ConditionIssuerReady,
+	v1alpha1.ConditionCredentialReady,
+	v1alpha1.ConditionServersAvailable,
+	v1alpha1.ConditionExposed,
+}
+
+// stalledBy are the reasons that no waiting helps against: the user has to change
+// the endpoint, or an object whose name is in the way.
+var stalledBy = sets.New(
+	v1alpha1.ReasonIssuersDiffer,
+	v1alpha1.ReasonCredentialPurpose,
+	v1alpha1.ReasonScaledToZero,
+	v1alpha1.ReasonNotOwned,
+)
+
+const tryAgain = "the operator's log says why, and it tries again"
+
+// endpointConditions computes the complete set, from observations only.
+func endpointConditions(ep *v1alpha1.ScepEndpoint, seen *observation, p *plan, d *done) []metav1.Condition {
+	conds := []metav1.Condition{
+		accepted(ep, seen),
+		seen.issuer.Condition(),
+		orWriteFailure(credentialReady(ep, seen, p), d, v1alpha1.ConditionCredentialReady),
+		orWriteFailure(serversAvailable(ep, seen, p), d, v1alpha1.ConditionServersAvailable),
+		orWriteFailure(exposed(ep, seen), d, v1alpha1.ConditionExposed),
+		challengesStored(ep),
+		longURLs(ep, seen),
+		enrolling(seen),
+	}
+	ready := conditions.Summarise(conds, counted...)
+	if ep.Spec.Suspend {
+		ready = conditions.Unknown(v1alpha1.ConditionReady, v1alpha1.ReasonSuspended,
+			"the operator leaves this endpoint as it is; set spec.suspend to false to go on")
+	}
+	return append(conds, conditions.KStatus(ready, stalledBy.Has(ready.Reason))...)
+}
+
+// conditionOf says where the failure to write a kind shows.
+var conditionOf = map[string]string{
+	"RACredential": v1alpha1.ConditionCredentialReady,
+	"Ingress":      v1alpha1.ConditionExposed,
+	"HTTPRoute":    v1alpha1.ConditionExposed,
+	"TLSRoute":     v1alpha1.ConditionExposed,
+	"Certificate":  v1alpha1.ConditionExposed,
+}
+
+// orWriteFailure puts a failure to write a child in the place of what its condition says otherwise.
+func orWriteFailure(c metav1.Condition, d *done, conditionType string) metav1.Condition {
+	for _, o := range d.outcomes {
+		home, named := conditionOf[o.Object.Kind]
+		if !named {
+			home = v1alpha1.ConditionServersAvailable
+		}
+		if o.Err != nil && home == conditionType {
+			return writeFailure(conditionType, o)
+		}
+	}
+	return c
+}
+
+func writeFailure(conditionType string, o apply.Outcome) metav1.Condition {
+	var notOwned *apply.NotOwnedError
+	if errors.As(o.Err, &notOwned) {
+		return conditions.False(conditionType, v1alpha1.ReasonNotOwned, notOwned.Error())
+	}
+	message := o.Err.Error()
+	if o.Object.Kind == "Secret" {
+		message = fmt.Sprintf("apply %s failed", o.Object)
+	}
+	return conditions.False(conditionType, v1alpha1.ReasonWriteFailed, message+"; remove what is in the way: the operator tries again")
+}
+
+// challengesStored tells that passwords lie readable in stored CertificateRequests.
+func challengesStored(ep *v1alpha1.ScepEndpoint) metav1.Condition {
+	const stored = v1alpha1.ConditionChallengesStored
+	var names []string
+	for _, c := range ep.Spec.Challenges {
+		if c.Type == v1alpha1.ChallengeStatic {
+			names = append(names, c.Name)
+		}
+	}
+	if len(names) == 0 {
+		return conditions.False(stored, v1alpha1.ReasonNoStaticChallenge, "no challenge is Static: nothing to do")
+	}
+	return conditions.True(stored, v1alpha1.ReasonStaticChallenge, fmt.Sprintf(
+		"whoever may read CertificateRequests in this namespace can read the password of: %s", bounded(names)))
+}
+
+// enrolling mirrors the fate of the newest CertificateRequest that has ended.
+func enrolling(seen *observation) metav1.Condition {
+	const enrolling = v1alpha1.ConditionEnrolling
+	if seen.requests.err != nil {
+		return conditions.Unknown(enrolling, v1alpha1.ReasonReadFailed, "CertificateRequests could not be listed; "+tryAgain)
+	}
+	for _, request := range newestFirst(*seen.requests.value) {
+		if message, failed := failure(request); failed {
+			return conditions.False(enrolling, v1alpha1.ReasonRequestsFailing, fmt.Sprintf(
+				"the latest CertificateRequest was not granted: %s; see the issuer or the approver", strings.TrimRight(message, ". ")))
+		}
+		if hasEnded(request) {
+			return conditions.True(enrolling, v1alpha1.ReasonSucceeded, "the latest CertificateRequest was granted")
+		}
+	}
+	return conditions.Unknown(enrolling, v1alpha1.ReasonNoRequests, "no device has enrolled yet: send one to the URL in status.urls")
+}
+
+// maxNamed is how many names a message lists.
+const maxNamed = 5
+
+// bounded lists names, up to five of them.
+func bounded(names []string) string {
+	if len(names) <= maxNamed {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:maxNamed], ", "), len(names)-maxNamed)
+}

@@ -1,0 +1,75 @@
+package scependpoint
+
+import (
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/scepter-pki/scepter/api/v1alpha1"
+	"github.com/scepter-pki/scepter/controllers/internal/issuer"
+	"github.com/scepter-pki/scepter/internal/conditions"
+)
+
+// accepted says whether the spec and what it refers to fit together: the first problem found.
+func accepted(ep *v1alpha1.ScepEndpoint, seen *observation) metav1.Condition {
+	const accepted = v1alpha1.ConditionAccepted
+	for i, t := range seen.templates {
+		if c, bad := templateProblem(ep.Namespace, ep.Spec.Templates[i].TemplateRef.Name, t); bad {
+			return c
+		}
+	}
+	for _, c := range seen.challenges {
+		if c, bad := challengeProblem(ep.Namespace, c); bad {
+			return c
+		}
+	}
+	if issuersDiffer(ep, seen) {
+		return conditions.False(accepted, v1alpha1.ReasonIssuersDiffer, fmt.Sprintf(
+			"the RA certificates come from %s and the devices' from %s, but a device trusts an RA by its own CA: name the same issuer in RACredential %s and in spec.issuance",
+			issuer.Name(seen.credential.value.Spec.IssuerRef), issuer.Name(ep.Spec.Issuance.IssuerRef), seen.credential.value.Name))
+	}
+	return conditions.True(accepted, v1alpha1.ReasonSucceeded, "templates, challenges and issuer fit together")
+}
+
+func templateProblem(namespace, name string, t read[v1alpha1.CertificateTemplate]) (metav1.Condition, bool) {
+	const accepted = v1alpha1.ConditionAccepted
+	switch {
+	case t.err != nil:
+		return conditions.Unknown(accepted, v1alpha1.ReasonReadFailed, fmt.Sprintf("CertificateTemplate %s could not be read; %s", name, tryAgain)), true
+	case t.value == nil:
+		return conditions.False(accepted, v1alpha1.ReasonTemplateNotFound, fmt.Sprintf(
+			"CertificateTemplate %s does not exist in namespace %s: create it, or correct templateRef", name, namespace)), true
+	case conditions.IsTrue(t.value.Status.Conditions, v1alpha1.ConditionReady, t.value.Generation):
+		return metav1.Condition{}, false
+	}
+	why := "it has not been checked yet"
+	if ready := conditions.Find(t.value.Status.Conditions, v1alpha1.ConditionReady); ready != nil && ready.ObservedGeneration == t.value.Generation {
+		why = ready.Message
+	}
+	return conditions.False(accepted, v1alpha1.ReasonTemplateNotReady, fmt.Sprintf(
+		"CertificateTemplate %s is not ready: %s; until it is, the servers keep their last configuration", name, why)), true
+}
+
+func challengeProblem(namespace string, fact challengeFact) (metav1.Condition, bool) {
+	const accepted = v1alpha1.ConditionAccepted
+	if fact.challenge.Static == nil {
+		return metav1.Condition{}, false
+	}
+	ref := fact.challenge.Static.SecretRef
+	switch {
+	case fact.secret.err != nil:
+		return conditions.Unknown(accepted, v1alpha1.ReasonReadFailed, fmt.Sprintf("Secret %s of challenge %s could not be read; %s", ref.Name, fact.challenge.Name, tryAgain)), true
+	case !fact.secret.found:
+		return conditions.False(accepted, v1alpha1.ReasonChallengeSecretNotFound, fmt.Sprintf(
+			"Secret %s of challenge %s does not exist in namespace %s: create it, or correct secretRef", ref.Name, fact.challenge.Name, namespace)), true
+	case !fact.secret.hasKeys:
+		return conditions.False(accepted, v1alpha1.ReasonChallengeSecretNotFound, fmt.Sprintf(
+			"Secret %s of challenge %s has nothing under the key %s: add it, or correct secretRef", ref.Name, fact.challenge.Name, ref.Key)), true
+	}
+	return metav1.Condition{}, false
+}
+
+func issuersDiffer(ep *v1alpha1.ScepEndpoint, seen *observation) bool {
+	credential := seen.credential.value
+	return credential != nil && issuer.Canonical(credential.Spec.IssuerRef) != issuer.Canonical(ep.Spec.Issuance.IssuerRef)
+}

@@ -1,0 +1,99 @@
+package scependpoint
+
+import (
+	"context"
+	"crypto/rand"
+	"io"
+
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/scepter-pki/scepter/api/v1alpha1"
+	"github.com/scepter-pki/scepter/internal/apply"
+	"github.com/scepter-pki/scepter/internal/render"
+)
+
+// fieldOwner owns what this controller writes.
+const fieldOwner = "scepter-endpoint"
+
+// Rights of the operator that this controller needs. Secrets are read by name
+// and never listed; of a ClusterRole only the servers' own may be bound.
+//
+// +kubebuilder:rbac:groups=scepter.dev,resources=scependpoints,verbs=get;list;watch
+// +kubebuilder:rbac:groups=scepter.dev,resources=scependpoints/status,verbs=get;patch
+// +kubebuilder:rbac:groups=scepter.dev,resources=scependpoints/finalizers,verbs=update
+// +kubebuilder:rbac:groups=scepter.dev,resources=certificatetemplates,verbs=get;list;watch
+// +kubebuilder:rbac:groups=scepter.dev,resources=racredentials,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups="",resources=services;serviceaccounts;configmaps,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;create;patch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=rolebindings,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=clusterroles,resourceNames=scepter-ra,verbs=bind
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=ingresses,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=ingressclasses,verbs=get;list;watch
+// +kubebuilder:rbac:groups=gateway.networking.k8s.io,resources=httproutes;tlsroutes,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=cert-manager.io,resources=certificates,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=cert-manager.io,resources=certificaterequests,verbs=get;list;watch;delete
+// +kubebuilder:rbac:groups=cert-manager.io,resources=issuers;clusterissuers,verbs=get;list;watch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// Options are what a Reconciler needs beyond a manager.
+type Options struct {
+	// Program says what the servers run.
+	Program render.Program
+	// Replicas asks the servers for their status.
+	Replicas ReplicaStatusReader
+	// Clock tells the time; the system's if nil.
+	Clock clock.PassiveClock
+}
+
+// Reconciler brings about what a ScepEndpoint says.
+type Reconciler struct {
+	client   client.Client
+	live     client.Reader
+	applier  *apply.Applier
+	events   events.EventRecorder
+	replicas ReplicaStatusReader
+	program  render.Program
+	clock    clock.PassiveClock
+	random   io.Reader
+	gateway  *gatewayWatch
+}
+
+// New makes a Reconciler; SetupWithManager registers it.
+func New(mgr ctrl.Manager, o Options) *Reconciler {
+	if o.Clock == nil {
+		o.Clock = clock.RealClock{}
+	}
+	return &Reconciler{
+		client:   mgr.GetClient(),
+		live:     mgr.GetAPIReader(),
+		applier:  apply.New(mgr.GetClient(), mgr.GetAPIReader(), fieldOwner),
+		events:   mgr.GetEventRecorder("scepter-operator"),
+		replicas: o.Replicas,
+		program:  o.Program,
+		clock:    o.Clock,
+		random:   rand.Reader,
+		gateway:  &gatewayWatch{mapper: mgr.GetRESTMapper(), watched: map[string]bool{}},
+	}
+}
+
+// Reconcile observes, plans, acts and reports, in this order, once.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	var ep v1alpha1.ScepEndpoint
+	if err := r.client.Get(ctx, req.NamespacedName, &ep); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if ep.DeletionTimestamp != nil {
+		return ctrl.Result{}, nil // the children go with it: it owns them
+	}
+	seen := r.observe(ctx, &ep)
+	p := planEndpoint(&ep, seen, r.program, r.gateway.known(), r.clock.Now())
+	d := r.act(ctx, &ep, p)
+	next := endpointStatus(&ep, seen, p, d, r.clock.Now())
+	return r.report(ctx, &ep, seen, p, d, next)
+}

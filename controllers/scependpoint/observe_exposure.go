@@ -1,0 +1,88 @@
+package scependpoint
+
+import (
+	"context"
+	"fmt"
+
+	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/scepter-pki/scepter/api/v1alpha1"
+	"github.com/scepter-pki/scepter/internal/render"
+	"github.com/scepter-pki/scepter/internal/render/route"
+)
+
+func (r *Reconciler) observeExposure(ctx context.Context, ep *v1alpha1.ScepEndpoint) exposureFacts {
+	facts := exposureFacts{
+		certificates: map[string]read[certmanagerv1.Certificate]{},
+		secrets:      map[string]secretFact{},
+	}
+	if ep.Spec.Exposure.Ingress != nil {
+		facts.ingressClass = r.observeIngressClass(ctx, ep.Spec.Exposure.Ingress)
+	}
+	if ep.Spec.Exposure.Gateway != nil {
+		r.observeRoutes(ctx, ep, &facts)
+	}
+	for _, host := range render.TLSSources(ep) {
+		r.observeTLS(ctx, ep, host, &facts)
+	}
+	if name := render.ServerTLSSecretName(ep); name != "" {
+		facts.serverTLS = r.observeSecret(ctx, ep.Namespace, name, corev1.TLSCertKey, corev1.TLSPrivateKeyKey)
+	}
+	return facts
+}
+
+// observeIngressClass reads the named class, or finds the cluster's default.
+func (r *Reconciler) observeIngressClass(ctx context.Context, i *v1alpha1.IngressExposure) read[networkingv1.IngressClass] {
+	if i.ClassName != nil {
+		return get(ctx, r.client, "", *i.ClassName, &networkingv1.IngressClass{})
+	}
+	var list networkingv1.IngressClassList
+	if err := r.client.List(ctx, &list); err != nil {
+		return read[networkingv1.IngressClass]{err: fmt.Errorf("list IngressClasses: %w", err)}
+	}
+	for n := range list.Items {
+		if list.Items[n].Annotations[networkingv1.AnnotationIsDefaultIngressClass] == "true" {
+			return read[networkingv1.IngressClass]{value: &list.Items[n]}
+		}
+	}
+	return read[networkingv1.IngressClass]{}
+}
+
+func (r *Reconciler) observeRoutes(ctx context.Context, ep *v1alpha1.ScepEndpoint, facts *exposureFacts) {
+	facts.gatewayKinds = route.GatewayKinds{
+		HTTPRoute: r.gateway.ensure(gatewayv1.SchemeGroupVersion.WithKind("HTTPRoute")),
+		TLSRoute:  r.gateway.ensure(gatewayv1.SchemeGroupVersion.WithKind("TLSRoute")),
+	}
+	name := render.ChildName(ep.Name)
+	if facts.gatewayKinds.HTTPRoute {
+		facts.httpRoute = get(ctx, r.client, ep.Namespace, name, &gatewayv1.HTTPRoute{})
+	}
+	if facts.gatewayKinds.TLSRoute {
+		facts.tlsRoute = get(ctx, r.client, ep.Namespace, name, &gatewayv1.TLSRoute{})
+	}
+}
+
+func (r *Reconciler) observeTLS(ctx context.Context, ep *v1alpha1.ScepEndpoint, host v1alpha1.Host, facts *exposureFacts) {
+	switch {
+	case host.TLS.SecretName != "":
+		facts.secrets[host.Name] = r.observeSecret(ctx, ep.Namespace, host.TLS.SecretName, corev1.TLSCertKey, corev1.TLSPrivateKeyKey)
+	default:
+		facts.certificates[host.Name] = get(ctx, r.client, ep.Namespace, render.TLSName(ep.Name, host.Name), &certmanagerv1.Certificate{})
+	}
+}
+
+// kindsOf lists the kinds of routes that the cluster serves.
+func kindsOf(k route.GatewayKinds) []schema.GroupVersionKind {
+	var out []schema.GroupVersionKind
+	if k.HTTPRoute {
+		out = append(out, gatewayv1.SchemeGroupVersion.WithKind("HTTPRoute"))
+	}
+	if k.TLSRoute {
+		out = append(out, gatewayv1.SchemeGroupVersion.WithKind("TLSRoute"))
+	}
+	return out
+}

@@ -1,0 +1,192 @@
+package scependpoint
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/scepter-pki/scepter/api/v1alpha1"
+	scepterac "github.com/scepter-pki/scepter/api/v1alpha1/applyconfiguration/api/v1alpha1"
+	"github.com/scepter-pki/scepter/internal/apply"
+	"github.com/scepter-pki/scepter/internal/conditions"
+	"github.com/scepter-pki/scepter/internal/render"
+	"github.com/scepter-pki/scepter/internal/render/route"
+)
+
+// endpointStatus computes the whole status, from what was seen, planned and done.
+func endpointStatus(ep *v1alpha1.ScepEndpoint, seen *observation, p *plan, d *done, now time.Time) *v1alpha1.ScepEndpointStatus {
+	status := &v1alpha1.ScepEndpointStatus{
+		ObservedGeneration:     ep.Generation,
+		Conditions:             conditions.Merge(ep.Status.Conditions, now, ep.Generation, endpointConditions(ep, seen, p, d)...),
+		URLs:                   urls(ep),
+		Selector:               render.SelectorString(ep.Name),
+		RACredential:           credentialStatus(ep, seen, p, d, now),
+		Grants:                 grants(ep, seen),
+		LastHandledReconcileAt: ep.Annotations[v1alpha1.AnnotationReconcile],
+	}
+	if seen.deployment.value != nil {
+		status.Replicas = seen.deployment.value.Status.Replicas
+	}
+	if ep.Spec.Suspend {
+		status.LastHandledReconcileAt = ep.Status.LastHandledReconcileAt
+	}
+	return status
+}
+
+// urls lists what devices use, or, without a route, the Service's own address.
+func urls(ep *v1alpha1.ScepEndpoint) []string {
+	if routed := route.URLs(ep); len(routed) > 0 {
+		return routed
+	}
+	return []string{fmt.Sprintf("http://%s.%s.svc/scep", render.ChildName(ep.Name), ep.Namespace)}
+}
+
+func credentialStatus(ep *v1alpha1.ScepEndpoint, seen *observation, p *plan, d *done, now time.Time) *v1alpha1.EndpointCredentialStatus {
+	status := &v1alpha1.EndpointCredentialStatus{
+		Name: render.CredentialName(ep), ActiveGeneration: activeOf(seen), NextGeneration: p.rollover.next,
+	}
+	if p.config != nil && d.succeeded("ConfigMap") {
+		status.ActiveGeneration = p.config.ActiveGeneration
+	}
+	if seen.credential.value != nil {
+		if g := findGeneration(seen.credential.value.Status.Generations, status.ActiveGeneration); g != nil {
+			end := metav1.NewTime(notAfter(*g))
+			status.NotAfter = &end
+		}
+	}
+	status.SwitchedAt = switchedAt(ep.Status.RACredential, status, now)
+	return status
+}
+
+func switchedAt(old, current *v1alpha1.EndpointCredentialStatus, now time.Time) *metav1.Time {
+	switch {
+	case current.ActiveGeneration == "":
+		return nil
+	case old != nil && old.ActiveGeneration == current.ActiveGeneration && old.SwitchedAt != nil:
+		return old.SwitchedAt
+	}
+	t := metav1.NewTime(now.Truncate(time.Second))
+	return &t
+}
+
+// grants is the union of what the templates allow. While a template cannot be
+// read, what was granted before stays granted: the servers go on with it.
+func grants(ep *v1alpha1.ScepEndpoint, seen *observation) *v1alpha1.IssuanceGrants {
+	if !acceptedTemplates(seen) {
+		return ep.Status.Grants
+	}
+	usages := map[certmanagerv1.KeyUsage]bool{}
+	longest := metav1.Duration{}
+	for _, t := range templatesOf(seen) {
+		for _, usage := range t.Spec.Usages {
+			usages[usage] = true
+		}
+		longest.Duration = max(longest.Duration, t.Spec.Validity.Duration)
+	}
+	return &v1alpha1.IssuanceGrants{Usages: slices.Sorted(maps.Keys(usages)), MaxDuration: &longest}
+}
+
+// report writes the status if it changed, then tells of what changed, then says
+// when to look again.
+func (r *Reconciler) report(
+	ctx context.Context, ep *v1alpha1.ScepEndpoint, seen *observation, p *plan, d *done, next *v1alpha1.ScepEndpointStatus,
+) (ctrl.Result, error) {
+	if err := r.writeStatus(ctx, ep, next); err != nil {
+		return ctrl.Result{}, errors.Join(err, d.err)
+	}
+	r.tell(ep, d, next)
+	if err := errors.Join(retriable(d.err), readErrors(seen)); err != nil {
+		return ctrl.Result{}, err
+	}
+	return ctrl.Result{RequeueAfter: wait.Jitter(wake(seen, p, d, next, r.clock.Now()), 0.1)}, nil
+}
+
+// writeStatus writes the complete set of owned fields, or nothing if all is as before.
+func (r *Reconciler) writeStatus(ctx context.Context, ep *v1alpha1.ScepEndpoint, next *v1alpha1.ScepEndpointStatus) error {
+	if equality.Semantic.DeepEqual(&ep.Status, next) {
+		return nil
+	}
+	raw, err := json.Marshal(next)
+	if err != nil {
+		return fmt.Errorf("encode status: %w", err)
+	}
+	status := scepterac.ScepEndpointStatus()
+	if err := json.Unmarshal(raw, status); err != nil {
+		return fmt.Errorf("decode status: %w", err)
+	}
+	object := scepterac.ScepEndpoint(ep.Name, ep.Namespace).WithUID(ep.UID).WithStatus(status)
+	if err := r.client.Status().Apply(ctx, object, client.FieldOwner(fieldOwner), client.ForceOwnership); err != nil {
+		return fmt.Errorf("write status: %w", client.IgnoreNotFound(err))
+	}
+	return nil
+}
+
+// tell makes Events for what changed: conditions, and children made, restored or removed.
+func (r *Reconciler) tell(ep *v1alpha1.ScepEndpoint, d *done, next *v1alpha1.ScepEndpointStatus) {
+	for _, o := range d.outcomes {
+		switch o.Action {
+		case apply.Created:
+			r.events.Eventf(ep, nil, corev1.EventTypeNormal, "Created", "Apply", "%s was made", o.Object)
+		case apply.Restored:
+			r.events.Eventf(ep, nil, corev1.EventTypeWarning, "Restored", "Apply", "%s had been changed by somebody else and was restored", o.Object)
+		}
+	}
+	for _, ref := range d.pruned {
+		r.events.Eventf(ep, nil, corev1.EventTypeNormal, "Pruned", "Delete", "%s is not wanted any more and was deleted", ref)
+	}
+	for _, t := range conditions.Transitions(ep.Status.Conditions, next.Conditions) {
+		r.events.Eventf(ep, nil, eventType(t), t.Reason, "Reconcile", "%s is %s: %s", t.Type, t.Status, t.Message)
+	}
+}
+
+// eventType warns of what got worse, but not of what is merely on its way, nor of
+// conditions that are not meant to be True.
+func eventType(t conditions.Transition) string {
+	if t.Worsened() && t.Reason != v1alpha1.ReasonProgressing && t.Type != v1alpha1.ConditionChallengesStored {
+		return corev1.EventTypeWarning
+	}
+	return corev1.EventTypeNormal
+}
+
+// retriable leaves out names that are taken: that heals by hand, and is looked at again without a backoff.
+func retriable(err error) error {
+	var notOwned *apply.NotOwnedError
+	if errors.As(err, &notOwned) {
+		return nil
+	}
+	return err
+}
+
+// readErrors joins the reads that failed, so that they are tried again with a backoff.
+func readErrors(seen *observation) error {
+	errs := []error{
+		seen.issuer.Err, seen.credential.err, seen.keyring.err, seen.state.err, seen.config.err, seen.deployment.err,
+		seen.replicas.err, seen.requests.err, seen.exposure.ingressClass.err, seen.exposure.httpRoute.err, seen.exposure.tlsRoute.err,
+		seen.exposure.serverTLS.err,
+	}
+	for _, t := range seen.templates {
+		errs = append(errs, t.err)
+	}
+	for _, c := range seen.challenges {
+		errs = append(errs, c.secret.err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(seen.exposure.certificates)) {
+		errs = append(errs, seen.exposure.certificates[name].err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(seen.exposure.secrets)) {
+		errs = append(errs, seen.exposure.secrets[name].err)
+	}
+	return errors.Join(errs...)
+}
