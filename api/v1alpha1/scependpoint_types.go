@@ -317,22 +317,27 @@ type GatewayParentReference struct {
 	SectionName string `json:"sectionName,omitempty"`
 }
 
-// LegacyAlgorithm is an algorithm that RFC 8894 merely tolerates (section 2.9).
-// +kubebuilder:validation:Enum="3DES";"SHA-1"
+// LegacyAlgorithm is an algorithm that RFC 8894 tolerates (3DES and SHA-1) or
+// forbids (DES), section 2.9.
+// +kubebuilder:validation:Enum="3DES";"SHA-1";"DES"
 type LegacyAlgorithm string
 
 // The legacy algorithms.
 const (
 	TripleDES LegacyAlgorithm = "3DES"
 	SHA1      LegacyAlgorithm = "SHA-1"
+	// SingleDES is read, for clients that know nothing else, but never announced and
+	// never written: replies are encrypted with AES-128.
+	SingleDES LegacyAlgorithm = "DES"
 )
 
 // Compatibility allows what old devices need.
 type Compatibility struct {
-	// Algorithms accepted and announced beside AES and SHA-2.
+	// Algorithms accepted beside AES and SHA-2: 3DES and SHA-1, which are then also
+	// announced, and single DES, which RFC 8894 forbids and some clients still use.
 	// +optional
 	// +listType=set
-	// +kubebuilder:validation:MaxItems=2
+	// +kubebuilder:validation:MaxItems=3
 	LegacyAlgorithms []LegacyAlgorithm `json:"legacyAlgorithms,omitempty"`
 }
 

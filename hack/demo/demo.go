@@ -122,14 +122,14 @@ func (d *demo) install(ctx context.Context) (string, error) {
 }
 
 func (d *demo) samples(ctx context.Context) (string, error) {
-	if err := d.rig.Samples(ctx); err != nil {
+	if err := d.rig.Kubectl(ctx, "apply", "--server-side", "-k", d.rig.Path("hack", "demo", "manifests")); err != nil {
 		return "", err
 	}
 	ready := rig.Ready(d.client, rig.SampleNamespace, rig.SampleEndpoint)
 	if err := rig.Wait(ctx, "the endpoint to be Ready", readyLimit, ready); err != nil {
 		return "", err
 	}
-	return "config/samples", d.becomeDevice(ctx)
+	return "hack/demo/manifests", d.becomeDevice(ctx)
 }
 
 func (d *demo) becomeDevice(ctx context.Context) error {

@@ -75,7 +75,7 @@ type Config struct {
 	Challenges []Challenge `json:"challenges"`
 	// TrustedProxies are CIDRs whose X-Forwarded-For is believed.
 	TrustedProxies []string `json:"trustedProxies,omitempty"`
-	// LegacyAlgorithms accepted and announced beside AES and SHA-2.
+	// LegacyAlgorithms accepted beside AES and SHA-2.
 	LegacyAlgorithms []v1alpha1.LegacyAlgorithm `json:"legacyAlgorithms,omitempty"`
 	// TLS is true where the servers end TLS themselves, with the files tls.crt and tls.key in TLSDir.
 	TLS bool `json:"tls,omitempty"`

@@ -114,11 +114,6 @@ func (r *Rig) Install(ctx context.Context) error {
 		"--set", "ra.image.pullPolicy=IfNotPresent")
 }
 
-// Samples applies config/samples.
-func (r *Rig) Samples(ctx context.Context) error {
-	return r.Kubectl(ctx, "apply", "--server-side", "-k", r.Path("config", "samples"))
-}
-
 // Down takes the rig's own cluster down; a current one keeps running, without
 // what the rig put into it.
 func (r *Rig) Down(ctx context.Context) error {

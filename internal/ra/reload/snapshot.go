@@ -171,6 +171,7 @@ func newSettings(c *raconfig.Config, templates []Template) scep.Settings {
 	return scep.Settings{
 		AllowSHA1:      slices.Contains(c.LegacyAlgorithms, v1alpha1.SHA1),
 		AllowTripleDES: slices.Contains(c.LegacyAlgorithms, v1alpha1.TripleDES),
+		AllowDES:       slices.Contains(c.LegacyAlgorithms, v1alpha1.SingleDES),
 		Renewal:        slices.ContainsFunc(templates, renews),
 	}
 }
