@@ -4,6 +4,7 @@ package telling
 
 import (
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -29,24 +30,41 @@ var waiting = map[string]bool{
 	v1alpha1.ReasonSuspended:   true,
 }
 
+// summaries are the conditions that repeat others.
+var summaries = map[string]bool{
+	v1alpha1.ConditionReady:       true,
+	v1alpha1.ConditionReconciling: true,
+	v1alpha1.ConditionStalled:     true,
+}
+
 // Transitions records the conditions that changed: under their reason if they are
-// not True, under their type if they are. A Ready that is not True repeats another
-// condition and is left out.
+// not True, under their type if they are. A Ready that only repeats another
+// condition's trouble is left out.
 func Transitions(recorder events.EventRecorder, obj client.Object, old, current []metav1.Condition) {
 	for _, t := range conditions.Transitions(old, current) {
-		if t.Type == v1alpha1.ConditionReady && t.Worsened() {
+		if t.Type == v1alpha1.ConditionReady && t.Worsened() && isRepeated(t.Condition, current) {
 			continue
 		}
-		kind, reason := corev1.EventTypeNormal, t.Type
-		if t.Worsened() {
-			reason = t.Reason
-			if !waiting[t.Reason] {
-				kind = corev1.EventTypeWarning
-			}
-		}
+		kind, reason := kindAndReason(t)
 		note := conditions.Bound(fmt.Sprintf("%s is %s: %s", t.Type, t.Status, t.Message))
 		recorder.Eventf(obj, nil, kind, reason, Action, "%s", note)
 	}
+}
+
+func isRepeated(ready metav1.Condition, conds []metav1.Condition) bool {
+	return slices.ContainsFunc(conds, func(c metav1.Condition) bool {
+		return !summaries[c.Type] && c.Status == ready.Status && c.Reason == ready.Reason
+	})
+}
+
+func kindAndReason(t conditions.Transition) (kind, reason string) {
+	switch {
+	case !t.Worsened():
+		return corev1.EventTypeNormal, t.Type
+	case waiting[t.Reason]:
+		return corev1.EventTypeNormal, t.Reason
+	}
+	return corev1.EventTypeWarning, t.Reason
 }
 
 // Restored records the children that somebody had changed.
