@@ -129,7 +129,7 @@ func listGenerated(root string) ([]string, error) {
 }
 
 // skipped are directories that no generator reads.
-var skipped = []string{".git", "bin", "dist", "test"}
+var skipped = []string{".git", "bin", "dist"}
 
 // copyTree copies the files under from into the empty directory to.
 func copyTree(from, to string) error {
