@@ -12,11 +12,10 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"time"
 
 	"github.com/scepter-pki/scepter/api/v1alpha1"
 	"github.com/scepter-pki/scepter/internal/ra"
@@ -65,11 +64,14 @@ func NewFiles(t testing.TB, c *Cluster) *Files {
 		Challenges: []raconfig.Challenge{{Name: "mdm", Type: v1alpha1.ChallengeStatic}},
 	}
 	f.Write(f.Dirs.Challenges, filepath.Join("mdm", raconfig.PasswordFile), []byte(Password+"\n"))
-	f.Write(f.Dirs.State, raconfig.HMACKeyFile, []byte("0123456789abcdef0123456789abcdef"))
+	f.Write(f.Dirs.State, raconfig.HMACKeyFile, f.StateKey())
 	f.WriteKeyring()
 	f.WriteConfig()
 	return f
 }
+
+// StateKey is the endpoint's HMAC key.
+func (f *Files) StateKey() []byte { return []byte("0123456789abcdef0123456789abcdef") }
 
 // DeviceTemplate allows device names below devices.example.com.
 func DeviceTemplate() v1alpha1.CertificateTemplateSpec {
