@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"io"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -49,6 +50,8 @@ type Options struct {
 	Replicas ReplicaStatusReader
 	// Clock tells the time; the system's if nil.
 	Clock clock.PassiveClock
+	// Registerer takes the metrics; nil for none.
+	Registerer prometheus.Registerer
 }
 
 // Reconciler brings about what a ScepEndpoint says.
@@ -62,6 +65,7 @@ type Reconciler struct {
 	clock    clock.PassiveClock
 	random   io.Reader
 	gateway  *gatewayWatch
+	metrics  prometheus.Registerer
 }
 
 // New makes a Reconciler; SetupWithManager registers it.
@@ -73,19 +77,21 @@ func New(mgr ctrl.Manager, o Options) *Reconciler {
 		client:   mgr.GetClient(),
 		live:     mgr.GetAPIReader(),
 		applier:  apply.New(mgr.GetClient(), mgr.GetAPIReader(), fieldOwner),
-		events:   mgr.GetEventRecorder("scepter-operator"),
+		events:   mgr.GetEventRecorder(fieldOwner),
 		replicas: o.Replicas,
 		program:  o.Program,
 		clock:    o.Clock,
 		random:   rand.Reader,
+		metrics:  o.Registerer,
 		gateway:  &gatewayWatch{mapper: mgr.GetRESTMapper(), watched: map[string]bool{}},
 	}
 }
 
-// Reconcile observes, plans, acts and reports, in this order, once.
+// Reconcile observes, plans, acts and reports, in this order, once. The endpoint
+// itself is read from the API server: its status is the memory of when conditions changed.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	var ep v1alpha1.ScepEndpoint
-	if err := r.client.Get(ctx, req.NamespacedName, &ep); err != nil {
+	if err := r.live.Get(ctx, req.NamespacedName, &ep); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if ep.DeletionTimestamp != nil {

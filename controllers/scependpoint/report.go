@@ -19,6 +19,7 @@ import (
 
 	"github.com/scepter-pki/scepter/api/v1alpha1"
 	scepterac "github.com/scepter-pki/scepter/api/v1alpha1/applyconfiguration/api/v1alpha1"
+	"github.com/scepter-pki/scepter/controllers/internal/telling"
 	"github.com/scepter-pki/scepter/internal/apply"
 	"github.com/scepter-pki/scepter/internal/conditions"
 	"github.com/scepter-pki/scepter/internal/render"
@@ -136,28 +137,15 @@ func (r *Reconciler) writeStatus(ctx context.Context, ep *v1alpha1.ScepEndpoint,
 // tell makes Events for what changed: conditions, and children made, restored or removed.
 func (r *Reconciler) tell(ep *v1alpha1.ScepEndpoint, d *done, next *v1alpha1.ScepEndpointStatus) {
 	for _, o := range d.outcomes {
-		switch o.Action {
-		case apply.Created:
-			r.events.Eventf(ep, nil, corev1.EventTypeNormal, "Created", "Apply", "%s was made", o.Object)
-		case apply.Restored:
-			r.events.Eventf(ep, nil, corev1.EventTypeWarning, "Restored", "Apply", "%s had been changed by somebody else and was restored", o.Object)
+		if o.Action == apply.Created {
+			r.events.Eventf(ep, nil, corev1.EventTypeNormal, "Created", telling.Action, "%s was made", o.Object)
 		}
 	}
+	telling.Restored(r.events, ep, d.outcomes)
 	for _, ref := range d.pruned {
-		r.events.Eventf(ep, nil, corev1.EventTypeNormal, "Pruned", "Delete", "%s is not wanted any more and was deleted", ref)
+		r.events.Eventf(ep, nil, corev1.EventTypeNormal, "Pruned", telling.Action, "%s is not wanted any more and was deleted", ref)
 	}
-	for _, t := range conditions.Transitions(ep.Status.Conditions, next.Conditions) {
-		r.events.Eventf(ep, nil, eventType(t), t.Reason, "Reconcile", "%s is %s: %s", t.Type, t.Status, t.Message)
-	}
-}
-
-// eventType warns of what got worse, but not of what is merely on its way, nor of
-// conditions that are not meant to be True.
-func eventType(t conditions.Transition) string {
-	if t.Worsened() && t.Reason != v1alpha1.ReasonProgressing && t.Type != v1alpha1.ConditionChallengesStored {
-		return corev1.EventTypeWarning
-	}
-	return corev1.EventTypeNormal
+	telling.Transitions(r.events, ep, ep.Status.Conditions, next.Conditions)
 }
 
 // retriable leaves out names that are taken: that heals by hand, and is looked at again without a backoff.

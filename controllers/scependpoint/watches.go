@@ -63,6 +63,11 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if err != nil {
 		return fmt.Errorf("controller of ScepEndpoints: %w", err)
 	}
+	if r.metrics != nil {
+		if err := r.metrics.Register(&collector{reader: mgr.GetClient(), elected: mgr.Elected()}); err != nil {
+			return fmt.Errorf("metrics of ScepEndpoints: %w", err)
+		}
+	}
 	r.gateway.watch = func(kind schema.GroupVersionKind) error { return watchOwned(mgr, c, kind) }
 	for _, kind := range []string{"HTTPRoute", "TLSRoute"} {
 		r.gateway.ensure(gatewayv1.SchemeGroupVersion.WithKind(kind))
