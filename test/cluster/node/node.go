@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -96,25 +95,15 @@ func Attach(name string) (*Node, error) {
 	return n, n.connect()
 }
 
-// Remove takes the cluster called name down, or removes what is left of it.
+// Remove takes the cluster called name down, or removes what a crash left of it.
 func Remove(ctx context.Context, name string) error {
-	n, err := Attach(name)
-	if err == nil {
-		return n.Stop(ctx)
-	}
-	if !errors.Is(err, ErrDown) {
-		return err
-	}
 	dir, err := stateDir(name)
 	if err != nil {
 		return err
 	}
-	held, err := claim(ctx, dir, cgroup.Name(name))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = held.Close() }()
-	return os.RemoveAll(dir)
+	return await(ctx, "the end of cluster "+name, stopLimit, func(ctx context.Context) error {
+		return removeOnce(ctx, dir, cgroup.Name(name))
+	})
 }
 
 func newNode(name, dir string) *Node {
@@ -180,23 +169,10 @@ func (n *Node) Logs(component string) (*os.File, error) {
 
 // Stop ends the cluster and returns when nothing of it is left.
 func (n *Node) Stop(ctx context.Context) error {
-	pid, err := readPID(n.layout.path(keeperPIDFile))
-	if err != nil {
-		return fmt.Errorf("take %s down: %w", n.name, err)
-	}
 	if n.owner != nil {
 		_ = n.owner.Close()
 	}
-	// While the lock is held, the number is the keeper's.
-	if up, err := isUp(n.layout.dir); err == nil && up {
-		_ = syscall.Kill(pid, syscall.SIGTERM) // it may end on its own by now
-	}
-	return await(ctx, "the end of cluster "+n.name, stopLimit, func(context.Context) error {
-		if _, err := os.Stat(n.layout.dir); errors.Is(err, os.ErrNotExist) {
-			return nil
-		}
-		return fmt.Errorf("%s is still there", n.layout.dir)
-	})
+	return Remove(ctx, n.name)
 }
 
 func (n *Node) hostname() string { return "scepter-" + n.name }

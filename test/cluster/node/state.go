@@ -115,3 +115,41 @@ func cleanLeftovers(ctx context.Context, dir, group string) error {
 	}
 	return nil
 }
+
+// removeOnce asks a living keeper to end, or removes what a dead one left. It
+// succeeds when nothing is there any more.
+func removeOnce(ctx context.Context, dir, group string) error {
+	up, err := isUp(dir)
+	if err != nil {
+		return err
+	}
+	if up {
+		return askKeeperToEnd(dir)
+	}
+	groups, err := cgroup.Existing(group)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Lstat(dir); errors.Is(err, os.ErrNotExist) && len(groups) == 0 {
+		return nil
+	}
+	held, err := claim(ctx, dir, group)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = held.Close() }()
+	return os.RemoveAll(dir)
+}
+
+// askKeeperToEnd sends the signal and returns an error all the same: the keeper
+// has not ended yet.
+func askKeeperToEnd(dir string) error {
+	pid, err := readPID(filepath.Join(dir, keeperPIDFile))
+	if err != nil {
+		return err
+	}
+	if err := unix.Kill(pid, unix.SIGTERM); err != nil && !errors.Is(err, unix.ESRCH) {
+		return err
+	}
+	return fmt.Errorf("the keeper (process %d) is cleaning up", pid)
+}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -27,6 +28,28 @@ func Create(name string) error {
 	}
 	for _, tree := range trees {
 		if err := create(tree, name); err != nil {
+			return fmt.Errorf("control group: %w", err)
+		}
+	}
+	return nil
+}
+
+// Add moves a process into the group, into a leaf of its own: version 2 allows
+// processes in leaves only. Its children will be there, too.
+func Add(name string, pid int) error {
+	dirs, err := Existing(name)
+	if err != nil {
+		return err
+	}
+	for _, dir := range dirs {
+		leaf := filepath.Join(dir, "cluster")
+		if err := os.MkdirAll(leaf, 0o755); err != nil {
+			return fmt.Errorf("control group: %w", err)
+		}
+		if err := copyCpuset(dir, leaf); err != nil {
+			return fmt.Errorf("control group: %w", err)
+		}
+		if err := os.WriteFile(filepath.Join(leaf, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0o644); err != nil {
 			return fmt.Errorf("control group: %w", err)
 		}
 	}
@@ -137,9 +160,12 @@ func create(tree, name string) error {
 
 // copyCpuset gives a version 1 cpuset group its parent's processors and memory
 // nodes: it begins with none, and nothing could run in it.
-func copyCpuset(tree, dir string) error {
+func copyCpuset(parent, dir string) error {
+	if isUnified() { // there, children begin with their parent's
+		return nil
+	}
 	for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
-		value, err := os.ReadFile(filepath.Join(tree, file))
+		value, err := os.ReadFile(filepath.Join(parent, file))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

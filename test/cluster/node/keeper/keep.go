@@ -19,9 +19,11 @@ import (
 	"github.com/scepter-pki/scepter/test/cluster/node/cgroup"
 )
 
-// The keeper's open files, next to the standard ones. Descriptor 3 holds the
-// lock of the state directory: who can take it knows that no keeper lives.
-const listenerFD = 4
+// The keeper's open files, next to the standard ones.
+const (
+	lockFD     = 3 // the state directory's lock: who can take it knows that no keeper lives
+	listenerFD = 4
+)
 
 const cleanupLimit = 30 * time.Second
 
@@ -41,7 +43,10 @@ func keep(dir string, _ []string) (int, error) {
 	ctx, end := context.WithCancelCause(ctx)
 	go func() { end(ownerEnded(os.Stdin)) }()
 
-	inside, err := startInit(dir)
+	for _, fd := range []int{lockFD, listenerFD} {
+		syscall.CloseOnExec(fd) // they are the keeper's alone
+	}
+	inside, err := startInit(config)
 	if err != nil {
 		return 1, errors.Join(err, clean(config))
 	}
@@ -72,13 +77,13 @@ type initProcess struct {
 	once     sync.Once
 }
 
-func startInit(dir string) (*initProcess, error) {
+func startInit(config agent.Config) (*initProcess, error) {
 	theirs, ours, err := os.Pipe() // closes with us, however we end
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = theirs.Close() }()
-	cmd := exec.Command("/proc/self/exe", "init", dir)
+	cmd := exec.Command("/proc/self/exe", "init", config.Dir)
 	cmd.Args[0] = "scepter-cluster"
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = theirs, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{
@@ -90,12 +95,21 @@ func startInit(dir string) (*initProcess, error) {
 		return nil, fmt.Errorf("make namespaces: %w", err)
 	}
 	p := &initProcess{cmd: cmd, lifeline: ours, ended: make(chan struct{})}
-	pid := strconv.Itoa(cmd.Process.Pid)
-	if err := os.WriteFile(filepath.Join(dir, agent.PIDFile), []byte(pid), 0o644); err != nil {
+	if err := p.register(config); err != nil {
 		p.kill()
 		return nil, err
 	}
 	return p, nil
+}
+
+// register puts process 1 into the cluster's control group, where all its
+// children will be, and its number into a file.
+func (p *initProcess) register(config agent.Config) error {
+	pid := p.cmd.Process.Pid
+	if err := cgroup.Add(config.Cgroup, pid); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(config.Dir, agent.PIDFile), []byte(strconv.Itoa(pid)), 0o644)
 }
 
 func (p *initProcess) wait() error {
