@@ -111,7 +111,7 @@ func (r *Reconciler) report(
 	if err := errors.Join(retriable(d.err), readErrors(seen)); err != nil {
 		return ctrl.Result{}, err
 	}
-	return ctrl.Result{RequeueAfter: wait.Jitter(wake(seen, p, d, next, r.clock.Now()), 0.1)}, nil
+	return ctrl.Result{RequeueAfter: wait.Jitter(wake(ep, seen, p, d, next, r.clock.Now()), 0.1)}, nil
 }
 
 // writeStatus writes the complete set of owned fields, or nothing if all is as before.

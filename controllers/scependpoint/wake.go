@@ -18,7 +18,8 @@ const (
 	// list every Secret. The kubelet brings a changed password to the servers
 	// by itself within about a minute, so nothing waits for this look.
 	restInterval = 5 * time.Minute
-	// missingInterval is for such a Secret that is not there yet, and for a name that is taken.
+	// missingInterval is for such a Secret that is not there yet, for a name that is
+	// taken, and for a cluster without Gateway API.
 	missingInterval = 15 * time.Second
 	// pruneInterval is for the next batch of old CertificateRequests.
 	pruneInterval = 5 * time.Second
@@ -28,9 +29,9 @@ const (
 )
 
 // wake is the time until the earliest thing to look at.
-func wake(seen *observation, p *plan, d *done, next *v1alpha1.ScepEndpointStatus, now time.Time) time.Duration {
+func wake(ep *v1alpha1.ScepEndpoint, seen *observation, p *plan, d *done, next *v1alpha1.ScepEndpointStatus, now time.Time) time.Duration {
 	after := restInterval
-	if secretsMissing(seen) || namesTaken(d) {
+	if _, missing := gatewayProblem(ep, seen); missing || secretsMissing(seen) || namesTaken(d) {
 		after = min(after, missingInterval)
 	}
 	if len(p.expired) == maxPrunedAtOnce {
