@@ -202,8 +202,15 @@ func (n *Node) launch(ctx context.Context, o Options) error {
 	return err
 }
 
-// prepare fills the state directory.
+// prepare fills the state directory and makes the control group.
 func (n *Node) prepare(o Options, group, relay string) error {
+	if err := n.prepareFiles(o, group, relay); err != nil {
+		return err
+	}
+	return cgroup.Create(group)
+}
+
+func (n *Node) prepareFiles(o Options, group, relay string) error {
 	if err := n.layout.makeDirs(); err != nil {
 		return err
 	}
@@ -222,9 +229,6 @@ func (n *Node) prepare(o Options, group, relay string) error {
 		return err
 	}
 	if err := writeConfigs(configValues{layout: n.layout, Cgroup: group, Snapshotter: snapshotter}); err != nil {
-		return err
-	}
-	if err := cgroup.Create(group); err != nil {
 		return err
 	}
 	return n.agentConfig(o, group).Write()

@@ -101,9 +101,10 @@ func (t *Table) List() []Status {
 func (t *Table) Reap() {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGCHLD)
-	for range signals {
-		for t.reapOne() {
+	for {
+		for t.reapOne() { // a signal may stand for many children, and come before we listen
 		}
+		<-signals
 	}
 }
 
