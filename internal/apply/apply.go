@@ -176,7 +176,9 @@ func (a *Applier) get(ctx context.Context, from client.Reader, ref Ref) (*unstru
 	if err != nil {
 		return nil, fmt.Errorf("convert %s: %w", ref, err)
 	}
-	return &unstructured.Unstructured{Object: content}, nil
+	live := &unstructured.Unstructured{Object: content}
+	live.SetGroupVersionKind(ref.GroupVersionKind) // a typed object may come without
+	return live, nil
 }
 
 // desired turns an apply configuration into what is sent: with the owner and the hash.
