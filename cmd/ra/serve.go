@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
 
 	"github.com/scepter-pki/scepter/internal/ra"
 	"github.com/scepter-pki/scepter/internal/ra/reload"
@@ -36,7 +38,7 @@ func newServeCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Serve one ScepEndpoint from the files that the operator mounts",
 		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+		RunE:  func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), cmd.OutOrStdout()) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.dirs.Config, "config-dir", raconfig.ConfigDir, "directory with "+raconfig.ConfigFile)
@@ -55,11 +57,12 @@ func newServeCommand() *cobra.Command {
 
 func port(n int) string { return ":" + strconv.Itoa(n) }
 
-func (o *serveOptions) run(ctx context.Context) error {
-	logger, err := newLogger(o.logLevel)
+func (o *serveOptions) run(ctx context.Context, out io.Writer) error {
+	logger, err := newLogger(out, o.logLevel)
 	if err != nil {
 		return err
 	}
+	klog.SetSlogLogger(logger) // what the Kubernetes libraries log
 	cluster, err := clientConfig(o.kubeconfig)
 	if err != nil {
 		return err
@@ -79,16 +82,16 @@ func (o *serveOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	logger.Info("serving", "version", version(), "listen", o.listen, "tlsListen", o.tlsListen, "adminListen", o.admin)
+	logger.Info("serving", "version", version(), "listen", listeners.Device.Addr().String(), "adminListen", listeners.Admin.Addr().String())
 	return server.Run(ctx, listeners) //nolint:wrapcheck // names the listener or the step
 }
 
-func newLogger(level string) (*slog.Logger, error) {
+func newLogger(out io.Writer, level string) (*slog.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
 		return nil, fmt.Errorf("flag --log-level: %w", err)
 	}
-	return slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{Level: l})), nil
+	return slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: l})), nil
 }
 
 func clientConfig(kubeconfig string) (*rest.Config, error) {

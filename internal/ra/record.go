@@ -132,6 +132,8 @@ func (o observer) Observe(ctx context.Context, e scep.Event) {
 	switch e.Step {
 	case scep.StepPKIOperation:
 		o.metrics.Target(e.TargetBytes)
+	case scep.StepOpened:
+		o.log.Record(ctx, audit.MessageOpened, messageAttributes(ctx, e)...)
 	case scep.StepRefused:
 		o.refused(ctx, e)
 	}
@@ -147,11 +149,17 @@ func (o observer) refused(ctx context.Context, e scep.Event) {
 	reason := "Message/" + message.FailInfo.String()
 	o.metrics.Refused(reason)
 	o.metrics.Ended(audit.ResultFailure, reason, 0)
-	o.log.Record(ctx, audit.MessageRefused,
+	o.log.Record(ctx, audit.MessageRefused, append(messageAttributes(ctx, e),
+		slog.String("reason", reason), slog.String("error", message.Error()))...)
+}
+
+// messageAttributes describe a message before its enrolment begins.
+func messageAttributes(ctx context.Context, e scep.Event) []slog.Attr {
+	return []slog.Attr{
 		slog.String("transaction", e.TransactionID),
 		slog.String("messageType", e.MessageType.String()),
+		slog.String("method", e.HTTPMethod),
+		slog.Int("targetBytes", e.TargetBytes),
 		slog.Any("client", clientFrom(ctx)),
-		slog.String("reason", reason),
-		slog.String("error", message.Error()),
-	)
+	}
 }
