@@ -50,8 +50,8 @@ func (c *cli) upCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Printf("Cluster %s is up.\n  export KUBECONFIG=%s\n", c.name, cluster.Kubeconfig())
-			return nil
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Cluster %s is up.\n  export KUBECONFIG=%s\n", c.name, cluster.Kubeconfig())
+			return err
 		},
 	}
 	cmd.Flags().BoolVar(&o.APIOnly, "api-only", false, "etcd and API server only, no node")
@@ -187,8 +187,8 @@ func assetsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Println(dir)
-			return nil
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), dir)
+			return err
 		},
 	}
 }

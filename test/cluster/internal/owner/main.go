@@ -22,6 +22,6 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	fmt.Println("up")
+	fmt.Fprintln(os.Stdout, "up")
 	<-ctx.Done() // the cluster ends with this process
 }

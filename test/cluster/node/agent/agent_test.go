@@ -36,7 +36,13 @@ func start(t *testing.T) (Client, string) {
 	listener.SetUnlinkOnClose(false)
 	t.Cleanup(func() { _ = listener.Close() })
 	table := NewTable(logs)
-	go table.Reap()
+	ctx, stop := context.WithCancel(context.Background())
+	reaped := make(chan struct{})
+	go func() {
+		defer close(reaped)
+		table.Reap(ctx)
+	}()
+	t.Cleanup(func() { stop(); <-reaped })
 	go func() { _ = Serve(listener, table) }() // ends with the listener
 	return Client{Dir: dir}, logs
 }

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -97,14 +98,19 @@ func (t *Table) List() []Status {
 	return list
 }
 
-// Reap collects children that ended, for ever.
-func (t *Table) Reap() {
+// Reap collects children that ended, all of this process, until ctx ends.
+func (t *Table) Reap(ctx context.Context) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGCHLD)
+	defer signal.Stop(signals)
 	for {
 		for t.reapOne() { // a signal may stand for many children, and come before we listen
 		}
-		<-signals
+		select {
+		case <-signals:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -27,7 +28,7 @@ func initialize(dir string, _ []string) (int, error) {
 		return 1, err
 	}
 	table := agent.NewTable(filepath.Join(dir, "log"))
-	go table.Reap()
+	go table.Reap(context.Background())
 	failed := make(chan error, 1)
 	go func() { failed <- agent.Serve(listener, table) }()
 	go func() {
