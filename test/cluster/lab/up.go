@@ -35,6 +35,10 @@ func Up(ctx context.Context, o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Know what is missing before a long build, not after it.
+	if err := node.Preflight(ctx, report); err != nil {
+		return nil, err
+	}
 	kit, err := assemble(ctx, report, targetsFor(o.APIOnly, addons))
 	if err != nil {
 		return nil, err

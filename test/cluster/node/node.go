@@ -61,7 +61,7 @@ type Node struct {
 // Start starts a cluster and returns when it is ready for pods (or, if it has
 // an API only, for requests). If it fails, nothing is left.
 func Start(ctx context.Context, o Options) (*Node, error) {
-	if err := preflight(ctx, o.Progress); err != nil {
+	if err := Preflight(ctx, o.Progress); err != nil {
 		return nil, err
 	}
 	dir, err := stateDir(o.Name)

@@ -29,9 +29,9 @@ var requiredFiles = map[string]string{
 	"/usr/bin/kmod":       "kmod",
 }
 
-// preflight makes sure that this machine can run a cluster, and installs the
+// Preflight makes sure that this machine can run a cluster, and installs the
 // Debian packages that it lacks.
-func preflight(ctx context.Context, report *progress.Reporter) error {
+func Preflight(ctx context.Context, report *progress.Reporter) error {
 	if os.Geteuid() != 0 {
 		return ErrNotRoot
 	}
