@@ -40,7 +40,7 @@ func newVersionCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), version())
-			return err //nolint:wrapcheck // a terminal's error says it all
+			return err
 		},
 	}
 }

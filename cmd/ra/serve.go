@@ -83,7 +83,7 @@ func (o *serveOptions) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	logger.Info("serving", "version", version(), "listen", listeners.Device.Addr().String(), "adminListen", listeners.Admin.Addr().String())
-	return server.Run(ctx, listeners) //nolint:wrapcheck // names the listener or the step
+	return server.Run(ctx, listeners) // it names the listener or the step
 }
 
 func newLogger(out io.Writer, level string) (*slog.Logger, error) {

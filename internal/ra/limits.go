@@ -58,7 +58,7 @@ func (b *budget) enter(ctx context.Context) error {
 		b.gauge.Inc()
 		return nil
 	case <-ctx.Done():
-		return ctx.Err() //nolint:wrapcheck // the reason as it is
+		return ctx.Err()
 	}
 }
 

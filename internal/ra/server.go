@@ -183,22 +183,25 @@ func (s *Server) Run(ctx context.Context, l Listeners) error {
 	select {
 	case err = <-failed:
 	case <-ctx.Done():
-		s.drain(failed)
+		err = s.drain(failed)
 	}
-	shutdown(running)
+	shutdown(work, running)
 	stop()
 	<-done
 	return err
 }
 
-func (s *Server) drain(failed <-chan error) {
+// drain goes on serving while the cluster takes notice that this server ends.
+func (s *Server) drain(failed <-chan error) error {
 	s.admin.draining.Store(true)
 	s.options.Logger.Info("draining", "for", s.options.Drain)
 	timer := time.NewTimer(s.options.Drain)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-failed:
+		return nil
+	case err := <-failed:
+		return err
 	}
 }
 
@@ -254,8 +257,9 @@ func (s *Server) tlsConfig() *tls.Config {
 	}
 }
 
-func shutdown(running []*http.Server) {
-	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+// shutdown lets what is being answered come to its end.
+func shutdown(ctx context.Context, running []*http.Server) {
+	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
 	defer cancel()
 	for _, server := range running {
 		if err := server.Shutdown(ctx); err != nil {

@@ -8,12 +8,13 @@ import (
 
 func TestStatic(t *testing.T) {
 	t.Parallel()
-	s, err := NewStatic("mdm", []byte("first\r\n\n second \n\nthird"))
+	const spaced = " second "
+	s, err := NewStatic("mdm", []byte("first\r\n\n"+spaced+"\n\nthird"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for password, want := range map[string]bool{
-		"first": true, " second ": true, "third": true,
+		"first": true, spaced: true, "third": true,
 		"": false, "second": false, "First": false, "first\r\n": false, "fir": false, "first\nthird": false,
 	} {
 		if got, err := s.Verify(t.Context(), Attempt{Password: password}); got != want || err != nil {

@@ -67,7 +67,7 @@ func describeKey(key any) (*publicKey, string) {
 		size := k.N.BitLen()
 		return &publicKey{algorithm: v1alpha1.RSAKey, size: size}, fmt.Sprintf("RSA %d", size)
 	case *ecdsa.PublicKey:
-		curve := k.Curve.Params()
+		curve := k.Params()
 		return &publicKey{v1alpha1.ECDSAKey, curve.BitSize, v1alpha1.Curve(curve.Name)}, "ECDSA " + curve.Name
 	default:
 		return nil, "of another algorithm"

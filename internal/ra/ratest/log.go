@@ -18,7 +18,7 @@ type LogBuffer struct {
 func (l *LogBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.buf.Write(p) //nolint:wrapcheck // a buffer does not fail
+	return l.buf.Write(p)
 }
 
 // String is everything so far.

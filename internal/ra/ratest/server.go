@@ -239,7 +239,7 @@ func (c *cuttable) wrap(next http.RoundTripper) http.RoundTripper {
 		if c.away.Load() {
 			return nil, errAway
 		}
-		return next.RoundTrip(r) //nolint:wrapcheck // as it is
+		return next.RoundTrip(r)
 	})
 }
 

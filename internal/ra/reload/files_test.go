@@ -73,7 +73,8 @@ func TestSumTellsContentsApart(t *testing.T) {
 	one := files{config: map[string][]byte{"a": []byte("b")}}
 	sums := map[[32]byte]bool{}
 	for _, f := range []files{
-		{}, one,
+		{},
+		one,
 		{keyring: one.config},
 		{config: map[string][]byte{"a": []byte("c")}},
 		{config: map[string][]byte{"ab": nil}},
