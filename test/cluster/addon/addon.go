@@ -9,6 +9,7 @@ import (
 	"embed"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -147,6 +148,7 @@ func loadProgram(ctx context.Context, env Env, program string, commands map[stri
 		images[reference(name)] = made
 	}
 	tarball := filepath.Join(env.Scratch, program+".tar")
+	defer func() { _ = os.Remove(tarball) }() // large, and the node has it now
 	if err := image.Save(tarball, images); err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package lab
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -20,7 +19,6 @@ import (
 type kit struct {
 	root     string
 	programs map[string]string
-	scratch  string
 }
 
 // ownPrograms are this repository's programs that a cluster needs.
@@ -56,11 +54,7 @@ func assemble(ctx context.Context, report *progress.Reporter, targets []string) 
 		}
 		programs[filepath.Base(pkg)] = program
 	}
-	scratch, err := os.MkdirTemp("", "scepter-images-")
-	if err != nil {
-		return nil, fmt.Errorf("scratch directory: %w", err)
-	}
-	return &kit{root: root, programs: programs, scratch: scratch}, nil
+	return &kit{root: root, programs: programs}, nil
 }
 
 func openCache(ctx context.Context, report *progress.Reporter) (*build.Cache, string, error) {
@@ -88,40 +82,31 @@ func buildTargets(ctx context.Context, cache *build.Cache, root string, names []
 	return cache.BuildAll(ctx, targets...)
 }
 
-func (k *kit) cleanup() { _ = os.RemoveAll(k.scratch) }
-
 // start starts a cluster without addons.
 func (k *kit) start(ctx context.Context, o Options, report *progress.Reporter) (*node.Node, error) {
 	options := node.Options{
 		Name: o.Name, APIOnly: o.APIOnly, Progress: report,
-		Kube: k.programs["kube"], Keeper: k.programs["keeper"], Tools: map[string]string{},
+		Kube: k.programs["kube"], Keeper: k.programs["keeper"], Tools: map[string]string{}, Images: k.pauseImage,
 	}
 	if helm, ok := k.programs["helm"]; ok {
 		options.Tools["helm"] = helm
 	}
-	if !o.APIOnly {
-		pause, err := k.pauseImage()
-		if err != nil {
-			return nil, err
-		}
-		options.Images = []string{pause}
-	}
 	return node.Start(ctx, options)
 }
 
-// pauseImage writes the image of a pod's sandbox and returns its tarball.
-func (k *kit) pauseImage() (string, error) {
+// pauseImage writes the image of a pod's sandbox to a tarball in dir.
+func (k *kit) pauseImage(dir string) ([]string, error) {
 	made, err := image.Build(image.Options{Files: []image.File{{Path: "/pause", Source: k.programs["pause"]}}})
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	tarball := filepath.Join(k.scratch, "pause.tar")
-	return tarball, image.Save(tarball, map[string]v1.Image{node.PauseImage: made})
+	tarball := filepath.Join(dir, "pause.tar")
+	return []string{tarball}, image.Save(tarball, map[string]v1.Image{node.PauseImage: made})
 }
 
 // install installs addons one after the other and then waits for all of them.
-func (k *kit) install(ctx context.Context, c *Cluster, addons []addon.Addon, report *progress.Reporter) error {
-	env := addon.Env{Cluster: c, Programs: k.programs, Root: k.root, Scratch: k.scratch}
+func (k *kit) install(ctx context.Context, c *Cluster, scratch string, addons []addon.Addon, report *progress.Reporter) error {
+	env := addon.Env{Cluster: c, Programs: k.programs, Root: k.root, Scratch: scratch}
 	for _, step := range []struct {
 		verb string
 		do   func(addon.Addon, context.Context, addon.Env) error

@@ -43,13 +43,12 @@ func Up(ctx context.Context, o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer kit.cleanup()
 	n, err := kit.start(ctx, o, report)
 	if err != nil {
 		return nil, err
 	}
 	c := newLocal(n)
-	err = kit.install(ctx, c, addons, report)
+	err = kit.install(ctx, c, n.Scratch(), addons, report)
 	if err == nil && o.Detach {
 		err = n.Release()
 	}
@@ -61,12 +60,16 @@ func Up(ctx context.Context, o Options) (*Cluster, error) {
 
 // Ensure is Up, but if a cluster of that name is up, it adds the addons to it.
 func Ensure(ctx context.Context, o Options) (*Cluster, error) {
-	c, err := Attach(o.Name)
+	n, err := node.Attach(o.Name)
 	if errors.Is(err, node.ErrDown) {
 		return Up(ctx, o)
 	}
-	if err != nil || len(o.With) == 0 {
-		return c, err
+	if err != nil {
+		return nil, err
+	}
+	c := newLocal(n)
+	if len(o.With) == 0 {
+		return c, nil
 	}
 	addons, err := o.addons()
 	if err != nil {
@@ -77,8 +80,7 @@ func Ensure(ctx context.Context, o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer kit.cleanup()
-	return c, kit.install(ctx, c, addons, report)
+	return c, kit.install(ctx, c, n.Scratch(), addons, report)
 }
 
 // Attach returns the cluster called name, which must be up.

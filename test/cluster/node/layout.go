@@ -40,7 +40,7 @@ func (l layout) log(name string) string        { return l.path("log", name+".log
 
 // makeDirs makes the directories that are expected to be there.
 func (l layout) makeDirs() error {
-	for _, dir := range []string{"bin", "cni/net.d", "config", "log", "pki"} {
+	for _, dir := range []string{"bin", "cni/net.d", "config", "log", "pki", "scratch"} {
 		if err := os.MkdirAll(l.path(dir), 0o755); err != nil {
 			return err
 		}

@@ -41,9 +41,9 @@ type Options struct {
 	Kube, Keeper string
 	// Tools are programs for the cluster's bin directory, paths by name.
 	Tools map[string]string
-	// Images are tarballs that the node holds from the start, the pause image
-	// among them.
-	Images []string
+	// Images writes tarballs of the images that the node holds from the start,
+	// the pause image among them, into a directory, and returns their paths.
+	Images func(dir string) (tarballs []string, err error)
 	// Progress is told about each step; it may be nil.
 	Progress *progress.Reporter
 }
@@ -115,6 +115,9 @@ func (n *Node) Name() string { return n.name }
 
 // Dir is the cluster's state directory.
 func (n *Node) Dir() string { return n.layout.dir }
+
+// Scratch is a directory for temporary files; it goes with the cluster.
+func (n *Node) Scratch() string { return n.layout.path("scratch") }
 
 // Agent is the process inside the cluster's namespaces.
 func (n *Node) Agent() agent.Client { return n.agent }
@@ -327,7 +330,15 @@ func (n *Node) bootRuntime(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	for _, tarball := range o.Images {
+	return n.loadFirstImages(ctx, o)
+}
+
+func (n *Node) loadFirstImages(ctx context.Context, o Options) error {
+	tarballs, err := o.Images(n.Scratch())
+	if err != nil {
+		return err
+	}
+	for _, tarball := range tarballs {
 		if err := n.LoadImage(ctx, tarball); err != nil {
 			return err
 		}

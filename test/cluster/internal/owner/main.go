@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/scepter-pki/scepter/test/cluster/lab"
@@ -18,10 +19,19 @@ func main() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	if _, err := lab.Up(ctx, lab.Options{Name: os.Args[1], APIOnly: true}); err != nil {
+	if err := own(ctx, os.Args[1]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	fmt.Fprintln(os.Stdout, "up")
 	<-ctx.Done() // the cluster ends with this process
+}
+
+// own brings the cluster up and says so by a file in its state directory.
+func own(ctx context.Context, name string) error {
+	cluster, err := lab.Up(ctx, lab.Options{Name: name, APIOnly: true})
+	if err != nil {
+		return err
+	}
+	pki := filepath.Dir(cluster.Kubeconfig())
+	return os.WriteFile(filepath.Join(filepath.Dir(pki), "up"), nil, 0o644)
 }
