@@ -46,10 +46,10 @@ verify-generated: ## Report generated files that are not up to date.
 	$(GO) run ./hack/generate -check
 
 unit: ## Unit tests with the race detector.
-	$(GO) test -race $$($(GO) list ./... | grep -vxF "$$($(GO) list $(NEED_API_SERVER) $(OWN_STAGE))")
+	$(GO) test -race -timeout 19m $$($(GO) list ./... | grep -vxF "$$($(GO) list $(NEED_API_SERVER) $(OWN_STAGE))")
 
 controllers: ## Controllers and enrolment pipeline against a real API server.
-	$(ASSETS) $(GO) test -race $(NEED_API_SERVER)
+	$(ASSETS) $(GO) test -race -timeout 19m $(NEED_API_SERVER)
 
 crd: ## Rules of the CRDs and of the admission policy in a real API server.
 	$(ASSETS) $(GO) test $(REAL) ./test/crd/...
@@ -58,7 +58,7 @@ helm: ## The chart: renders, schema, pod security, same rules as config/.
 	$(ASSETS) $(GO) test $(REAL) ./test/helm/...
 
 image: ## The Dockerfile: parse, lint, run its build steps.
-	cd test/image && $(GO) test $(REAL) ./...
+	cd test/image && $(GO) test $(REAL) -timeout 19m ./...
 
 cluster: ## The test cluster's own tests (root; Debian).
 	$(GO) test $(REAL) -timeout 38m ./test/cluster/...

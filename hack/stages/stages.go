@@ -21,7 +21,7 @@ var stages = []stage{
 		name:    "unit",
 		about:   "unit tests with the race detector",
 		command: []string{"make", "--no-print-directory", "unit"},
-		limit:   15 * time.Minute,
+		limit:   20 * time.Minute,
 	},
 	{
 		name:    "assets",
@@ -34,7 +34,7 @@ var stages = []stage{
 		name:    "controllers",
 		about:   "controllers and enrolment pipeline against a real API server",
 		command: []string{"make", "--no-print-directory", "controllers"},
-		limit:   15 * time.Minute,
+		limit:   20 * time.Minute,
 		after:   []string{"assets"},
 	},
 	{
@@ -55,7 +55,7 @@ var stages = []stage{
 		name:    "image",
 		about:   "the Dockerfile: parsed, linted, its build steps run",
 		command: []string{"make", "--no-print-directory", "image"},
-		limit:   10 * time.Minute,
+		limit:   20 * time.Minute,
 	},
 	{
 		name:    "cluster",

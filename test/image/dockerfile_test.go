@@ -184,6 +184,25 @@ func TestBuildSteps(t *testing.T) {
 	}
 }
 
+// TestEverybodyBuildsAlike compares the flags of the Dockerfile's "go build" with
+// those of the Makefile and of the images that the end-to-end tests run.
+func TestEverybodyBuildsAlike(t *testing.T) {
+	const flags = `-trimpath -ldflags "-s -w"`
+	const quoted = `"-trimpath", "-ldflags", "-s -w"`
+	for file, want := range map[string]string{
+		"Dockerfile": "go build " + flags + " -o", "Makefile": " build " + flags + " -o", "test/rig/images.go": `"build", ` + quoted,
+	} {
+		content, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		builds := strings.Count(string(content), " build -") + strings.Count(string(content), `"build", "-`)
+		if alike := strings.Count(string(content), want); alike == 0 || alike != builds {
+			t.Errorf("%s: %d of %d builds have the flags %s", file, alike, builds, flags)
+		}
+	}
+}
+
 // faults lists what keeps a program from running in an image of its own, and
 // from being the same bytes wherever it is built.
 func faults(t *testing.T, program string) []string {
