@@ -30,21 +30,21 @@ type certManager struct {
 	issued    int
 }
 
-// makeIssuer makes an Issuer that says that it is ready, or not.
-func (cm *certManager) makeIssuer(name string, ready cmmeta.ConditionStatus) {
+// makeIssuer makes the Issuer "ca", which says that it is ready, or not.
+func (cm *certManager) makeIssuer(ready cmmeta.ConditionStatus) {
 	cm.t.Helper()
-	issuer := &certmanagerv1.Issuer{ObjectMeta: metav1.ObjectMeta{Namespace: cm.namespace, Name: name}}
+	issuer := &certmanagerv1.Issuer{ObjectMeta: metav1.ObjectMeta{Namespace: cm.namespace, Name: "ca"}}
 	issuer.Spec.SelfSigned = &certmanagerv1.SelfSignedIssuer{}
 	if err := cm.client.Create(cm.t.Context(), issuer); err != nil {
 		cm.t.Fatal(err)
 	}
-	cm.setIssuer(name, ready)
+	cm.setIssuer(ready)
 }
 
-func (cm *certManager) setIssuer(name string, ready cmmeta.ConditionStatus) {
+func (cm *certManager) setIssuer(ready cmmeta.ConditionStatus) {
 	cm.t.Helper()
 	var issuer certmanagerv1.Issuer
-	cm.get(name, &issuer)
+	cm.get(cm.t.Context(), "ca", &issuer)
 	issuer.Status.Conditions = []certmanagerv1.IssuerCondition{{
 		Type: certmanagerv1.IssuerConditionReady, Status: ready, Reason: "Test", Message: "the test says so",
 	}}
@@ -53,9 +53,9 @@ func (cm *certManager) setIssuer(name string, ready cmmeta.ConditionStatus) {
 	}
 }
 
-func (cm *certManager) get(name string, obj client.Object) {
+func (cm *certManager) get(ctx context.Context, name string, obj client.Object) {
 	cm.t.Helper()
-	if err := cm.client.Get(cm.t.Context(), client.ObjectKey{Namespace: cm.namespace, Name: name}, obj); err != nil {
+	if err := cm.client.Get(ctx, client.ObjectKey{Namespace: cm.namespace, Name: name}, obj); err != nil {
 		cm.t.Fatal(err)
 	}
 }

@@ -69,7 +69,7 @@ func (f *fixture) createCredential(changes ...func(*v1alpha1.RACredential)) {
 func (f *fixture) edit(change func(*v1alpha1.RACredential)) {
 	f.t.Helper()
 	var rc v1alpha1.RACredential
-	f.get("corp", &rc)
+	f.get(f.t.Context(), "corp", &rc)
 	before := rc.DeepCopy()
 	change(&rc)
 	if err := f.client.Patch(f.t.Context(), &rc, client.MergeFrom(before)); err != nil {
@@ -80,7 +80,7 @@ func (f *fixture) edit(change func(*v1alpha1.RACredential)) {
 // ready makes an issuer and a credential whose certificates are issued, and waits until it is Ready.
 func (f *fixture) ready() {
 	f.t.Helper()
-	f.makeIssuer("ca", cmmeta.ConditionTrue)
+	f.makeIssuer(cmmeta.ConditionTrue)
 	f.createCredential()
 	f.issue("corp-signing")
 	f.issue("corp-encryption")
@@ -145,7 +145,7 @@ func generations(n int) check {
 func (f *fixture) keyring() *raconfig.Keyring {
 	f.t.Helper()
 	var secret corev1.Secret
-	f.get("corp-keyring", &secret)
+	f.get(f.t.Context(), "corp-keyring", &secret)
 	k, err := raconfig.DecodeKeyring(secret.Data)
 	if err != nil {
 		f.t.Fatal(err)
@@ -154,14 +154,14 @@ func (f *fixture) keyring() *raconfig.Keyring {
 }
 
 // versions are the resource versions of the credential and all that belongs to it.
-func (f *fixture) versions() map[string]string {
+func (f *fixture) versions(ctx context.Context) map[string]string {
 	f.t.Helper()
 	out := map[string]string{}
 	for name, obj := range map[string]client.Object{
 		"corp": &v1alpha1.RACredential{}, "corp-keyring": &corev1.Secret{},
 		"corp-signing": &certmanagerv1.Certificate{}, "corp-encryption": &certmanagerv1.Certificate{},
 	} {
-		f.get(name, obj)
+		f.get(ctx, name, obj)
 		out[name] = obj.GetResourceVersion()
 	}
 	return out
@@ -197,7 +197,7 @@ func (f *fixture) awaitEvents(want ...string) {
 
 func TestFromNothingToReady(t *testing.T) {
 	f := newFixture(t, &racredential.Reconciler{})
-	f.makeIssuer("ca", cmmeta.ConditionTrue)
+	f.makeIssuer(cmmeta.ConditionTrue)
 	f.createCredential()
 	f.await(is("Issued", "False", "NotIssued", "Certificate corp-"), is("KeyringReady", "False", "NotIssued"),
 		is("Ready", "False", "NotIssued"), is("Reconciling", "True", "NotIssued"), absent("Stalled"))
@@ -237,7 +237,7 @@ func TestFromNothingToReady(t *testing.T) {
 		t.Errorf("status: %+v", rc.Status)
 	}
 	var secret corev1.Secret
-	f.get("corp-keyring", &secret)
+	f.get(f.t.Context(), "corp-keyring", &secret)
 	if !metav1.IsControlledBy(&secret, rc) || secret.Labels["app.kubernetes.io/managed-by"] != "scepter" {
 		t.Errorf("keyring Secret: %+v", secret.ObjectMeta)
 	}
@@ -248,9 +248,9 @@ func TestIssuerInWhateverState(t *testing.T) {
 	f := newFixture(t, &racredential.Reconciler{})
 	f.createCredential()
 	f.await(is("IssuerReady", "False", "IssuerNotFound", "Issuer ca does not exist", "create it"), is("Ready", "False", "IssuerNotFound"))
-	f.makeIssuer("ca", cmmeta.ConditionFalse)
+	f.makeIssuer(cmmeta.ConditionFalse)
 	f.await(is("IssuerReady", "False", "IssuerNotReady", "the test says so"))
-	f.setIssuer("ca", cmmeta.ConditionTrue)
+	f.setIssuer(cmmeta.ConditionTrue)
 	f.await(is("IssuerReady", "True", "Succeeded"))
 	f.issue("corp-signing")
 	f.issue("corp-encryption")
@@ -300,8 +300,9 @@ func TestChildrenThatVanishOrChangeAreRestored(t *testing.T) {
 	if err := f.client.Update(t.Context(), edited); err != nil {
 		t.Fatal(err)
 	}
-	testenv.Eventually(t, "isCA to be false again", func(context.Context) error {
-		if f.awaitCertificate("corp-encryption").Spec.IsCA {
+	testenv.Eventually(t, "isCA to be false again", func(ctx context.Context) error {
+		f.get(ctx, "corp-encryption", edited)
+		if edited.Spec.IsCA {
 			return errors.New("isCA is true")
 		}
 		return nil
@@ -313,7 +314,7 @@ func TestChildrenThatVanishOrChangeAreRestored(t *testing.T) {
 	t.Log("the keyring is deleted")
 	newest := f.keyring().IDs()[0]
 	var lost corev1.Secret
-	f.get("corp-keyring", &lost)
+	f.get(f.t.Context(), "corp-keyring", &lost)
 	if err := f.client.Delete(t.Context(), &lost); err != nil {
 		t.Fatal(err)
 	}
@@ -330,7 +331,7 @@ func TestChildrenThatVanishOrChangeAreRestored(t *testing.T) {
 func (f *fixture) damageKeyring(change func(*corev1.Secret)) {
 	f.t.Helper()
 	var secret corev1.Secret
-	f.get("corp-keyring", &secret)
+	f.get(f.t.Context(), "corp-keyring", &secret)
 	change(&secret)
 	if err := f.client.Update(f.t.Context(), &secret); err != nil {
 		f.t.Fatal(err)
@@ -402,7 +403,7 @@ func TestUnfitCertificatesAreNamedAndKeptOut(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, &racredential.Reconciler{})
-			f.makeIssuer("ca", cmmeta.ConditionTrue)
+			f.makeIssuer(cmmeta.ConditionTrue)
 			f.createCredential()
 			tc.spoil(f)
 			f.issue("corp-encryption")
@@ -421,7 +422,7 @@ func TestUnfitCertificatesAreNamedAndKeptOut(t *testing.T) {
 func (f *fixture) replaceKey(name string) {
 	f.t.Helper()
 	var secret corev1.Secret
-	f.get(name, &secret)
+	f.get(f.t.Context(), name, &secret)
 	der, err := x509.MarshalPKCS8PrivateKey(sceptest.RSAKey(f.t, 99))
 	if err != nil {
 		f.t.Fatal(err)
@@ -434,7 +435,7 @@ func (f *fixture) replaceKey(name string) {
 
 func TestIssuingFails(t *testing.T) {
 	f := newFixture(t, &racredential.Reconciler{})
-	f.makeIssuer("ca", cmmeta.ConditionTrue)
+	f.makeIssuer(cmmeta.ConditionTrue)
 	f.createCredential()
 	f.fail("corp-signing", "the CA is on holiday")
 	f.await(is("Issued", "False", "IssuanceFailed", "Certificate corp-signing", "the CA is on holiday"))
@@ -468,18 +469,18 @@ func TestARenewalIsASecondGeneration(t *testing.T) {
 func TestAtRestNothingIsWritten(t *testing.T) {
 	f := newFixture(t, &racredential.Reconciler{})
 	f.ready()
-	before := f.versions()
+	before := f.versions(t.Context())
 	// What is watched stirs, but nothing that matters changes.
 	for i := range 3 {
 		var issuer certmanagerv1.Issuer
-		f.get("ca", &issuer)
+		f.get(f.t.Context(), "ca", &issuer)
 		issuer.Labels = map[string]string{"stirred": fmt.Sprint(i)}
 		if err := f.client.Update(t.Context(), &issuer); err != nil {
 			t.Fatal(err)
 		}
 	}
-	testenv.Consistently(t, "nothing is written", time.Second, func(context.Context) error {
-		if diff := cmp.Diff(before, f.versions()); diff != "" {
+	testenv.Consistently(t, "nothing is written", time.Second, func(ctx context.Context) error {
+		if diff := cmp.Diff(before, f.versions(ctx)); diff != "" {
 			return errors.New(diff)
 		}
 		return nil
@@ -494,7 +495,7 @@ func TestAtRestNothingIsWritten(t *testing.T) {
 		}
 		return nil
 	})
-	after := f.versions()
+	after := f.versions(t.Context())
 	delete(before, "corp")
 	delete(after, "corp")
 	if diff := cmp.Diff(before, after); diff != "" {
@@ -511,10 +512,10 @@ func TestAnotherOperatorTakesOverWithoutAWrite(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	before := f.versions()
+	before := f.versions(t.Context())
 	testenv.StartManager(t, f.namespace, (&racredential.Reconciler{}).SetupWithManager)
-	testenv.Consistently(t, "nothing is written", 2*time.Second, func(context.Context) error {
-		if diff := cmp.Diff(before, f.versions()); diff != "" {
+	testenv.Consistently(t, "nothing is written", 2*time.Second, func(ctx context.Context) error {
+		if diff := cmp.Diff(before, f.versions(ctx)); diff != "" {
 			return errors.New(diff)
 		}
 		return nil
@@ -535,7 +536,7 @@ func (f *fixture) startFor(ctx context.Context, r *racredential.Reconciler) <-ch
 
 func TestANameThatIsTaken(t *testing.T) {
 	f := newFixture(t, &racredential.Reconciler{})
-	f.makeIssuer("ca", cmmeta.ConditionTrue)
+	f.makeIssuer(cmmeta.ConditionTrue)
 	strange := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: f.namespace, Name: "corp-keyring"},
 		Data:       map[string][]byte{"mine": []byte("do not touch")},
@@ -548,7 +549,7 @@ func TestANameThatIsTaken(t *testing.T) {
 	f.issue("corp-encryption")
 	f.await(is("KeyringReady", "False", "NotOwned", "Secret corp-keyring", "delete or rename"), is("Ready", "False", "NotOwned"))
 	var untouched corev1.Secret
-	f.get("corp-keyring", &untouched)
+	f.get(f.t.Context(), "corp-keyring", &untouched)
 	if diff := cmp.Diff(strange.Data, untouched.Data); diff != "" {
 		t.Errorf("a stranger's Secret was changed: %s", diff)
 	}
@@ -587,7 +588,7 @@ func TestAChangeOfLayout(t *testing.T) {
 
 func TestAPolicyModulesCredential(t *testing.T) {
 	f := newFixture(t, &racredential.Reconciler{})
-	f.makeIssuer("ca", cmmeta.ConditionTrue)
+	f.makeIssuer(cmmeta.ConditionTrue)
 	f.createCredential(func(rc *v1alpha1.RACredential) {
 		rc.Spec.Purpose = v1alpha1.PurposePolicyModule
 		rc.Spec.CommonName = "policy client 7"
@@ -603,7 +604,7 @@ func TestAPolicyModulesCredential(t *testing.T) {
 
 func TestALeftOverSecretIsNotTaken(t *testing.T) {
 	f := newFixture(t, &racredential.Reconciler{})
-	f.makeIssuer("ca", cmmeta.ConditionTrue)
+	f.makeIssuer(cmmeta.ConditionTrue)
 	f.createCredential()
 	f.issue("corp-signing")
 	f.issue("corp-encryption")
@@ -681,7 +682,7 @@ func TestMetrics(t *testing.T) {
 	f := newFixture(t, &racredential.Reconciler{Registerer: registry})
 	f.createCredential()
 	testenv.Eventually(t, "a credential that is not ready", func(context.Context) error { return gauge(registry, "scepter_racredential_ready", 0) })
-	f.makeIssuer("ca", cmmeta.ConditionTrue)
+	f.makeIssuer(cmmeta.ConditionTrue)
 	f.issue("corp-signing")
 	f.issue("corp-encryption")
 	rc := f.await(is("Ready", "True", "Succeeded"))

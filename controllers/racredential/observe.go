@@ -157,6 +157,9 @@ func (o *observation) err() error {
 	return errors.Join(errs...)
 }
 
+// sound says whether there is a keyring that is understood.
+func (k *keyring) sound() bool { return k.exists && k.damage == nil }
+
 // issued says whether the Certificate is Ready as its spec is now: a Secret that
 // was left over, or that an earlier spec asked for, does not count.
 func (s *source) issued() bool {

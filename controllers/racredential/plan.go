@@ -63,7 +63,7 @@ func rotationInput(rc *v1alpha1.RACredential, seen *observation, now time.Time) 
 // keyringSecret is nil as long as there is nothing to hold. A keyring that is
 // damaged is made again from the sources, but not before they give something.
 func keyringSecret(rc *v1alpha1.RACredential, seen *observation, wanted *raconfig.Keyring) (apply.Object, error) {
-	if len(wanted.Generations) == 0 && (!seen.keyring.exists || seen.keyring.damage != nil) {
+	if len(wanted.Generations) == 0 && !seen.keyring.sound() {
 		return nil, nil
 	}
 	data, err := raconfig.EncodeKeyring(wanted)
