@@ -12,18 +12,21 @@ import (
 	"syscall"
 )
 
-func main() {
+func main() { os.Exit(run()) }
+
+func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	err := newRootCommand().ExecuteContext(ctx)
 	var status exitStatus
 	if errors.As(err, &status) {
-		os.Exit(int(status)) // the program that was run said itself what is wrong
+		return int(status) // the program that was run said itself what is wrong
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "cluster:", err)
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }
 
 // exitStatus is the status with which a program ended that was run for the user.

@@ -5,7 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
+	"hash"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,16 +25,16 @@ func (t Target) key(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	hash := sha256.New()
+	sum := sha256.New()
 	for _, part := range slices.Concat(platform, []string{t.Name, t.Package}, t.flags()) {
-		fmt.Fprintf(hash, "%q\n", part)
+		sum.Write(fmt.Appendf(nil, "%q\n", part))
 	}
 	for _, name := range files {
-		if err := hashFile(hash, t.Dir, name); err != nil {
+		if err := hashFile(sum, t.Dir, name); err != nil {
 			return "", err
 		}
 	}
-	return t.Name + "-" + hex.EncodeToString(hash.Sum(nil))[:16], nil
+	return t.Name + "-" + hex.EncodeToString(sum.Sum(nil))[:16], nil
 }
 
 // sources are the module's files that decide what is built, sorted.
@@ -54,11 +54,11 @@ func sources(dir string) ([]string, error) {
 	return files, nil
 }
 
-func hashFile(w io.Writer, dir, name string) error {
+func hashFile(h hash.Hash, dir, name string) error {
 	content, err := os.ReadFile(filepath.Join(dir, name))
 	if err != nil {
 		return fmt.Errorf("sources: %w", err)
 	}
-	fmt.Fprintf(w, "%q %x\n", name, sha256.Sum256(content))
+	h.Write(fmt.Appendf(nil, "%q %x\n", name, sha256.Sum256(content)))
 	return nil
 }

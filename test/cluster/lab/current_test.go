@@ -14,7 +14,7 @@ import (
 func TestForeignClusterGetsImagesByTheHook(t *testing.T) {
 	dir := t.TempDir()
 	program, archive := filepath.Join(dir, "program"), filepath.Join(dir, "image.tar")
-	writeFile(t, program, "x", 0o755)
+	writeFile(t, program, "x")
 	made, err := image.Build(image.Options{Files: []image.File{{Path: "/program", Source: program}}})
 	if err != nil {
 		t.Fatal(err)
@@ -23,7 +23,7 @@ func TestForeignClusterGetsImagesByTheHook(t *testing.T) {
 		t.Fatal(err)
 	}
 	calls, hook := filepath.Join(dir, "calls"), filepath.Join(dir, "hook")
-	writeFile(t, hook, "#!/bin/sh\necho \"$@\" >> "+calls+"\n", 0o755)
+	writeFile(t, hook, "#!/bin/sh\necho \"$@\" >> "+calls+"\n")
 
 	t.Setenv(ImageHook, hook)
 	if err := (elsewhere{}).LoadImage(t.Context(), archive); err != nil {
@@ -43,7 +43,7 @@ func TestForeignClusterGetsImagesByTheHook(t *testing.T) {
 func TestHookFailures(t *testing.T) {
 	dir := t.TempDir()
 	program, archive, hook := filepath.Join(dir, "program"), filepath.Join(dir, "image.tar"), filepath.Join(dir, "hook")
-	writeFile(t, program, "x", 0o755)
+	writeFile(t, program, "x")
 	made, err := image.Build(image.Options{Files: []image.File{{Path: "/program", Source: program}}})
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +51,7 @@ func TestHookFailures(t *testing.T) {
 	if err := image.Save(archive, map[string]v1.Image{"scepter.local/a:1": made}); err != nil {
 		t.Fatal(err)
 	}
-	writeFile(t, hook, "#!/bin/sh\necho no space >&2\nexit 1\n", 0o755)
+	writeFile(t, hook, "#!/bin/sh\necho no space >&2\nexit 1\n")
 	for _, c := range []struct{ what, hook, archive, want string }{
 		{"no hook", "", archive, ImageHook},
 		{"a hook that fails", hook, archive, "no space"},
@@ -65,9 +65,9 @@ func TestHookFailures(t *testing.T) {
 	}
 }
 
-func writeFile(t *testing.T, path, content string, mode os.FileMode) {
+func writeFile(t *testing.T, path, content string) {
 	t.Helper()
-	if err := os.WriteFile(path, []byte(content), mode); err != nil {
+	if err := os.WriteFile(path, []byte(content), 0o755); err != nil {
 		t.Fatal(err)
 	}
 }

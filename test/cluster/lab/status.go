@@ -30,13 +30,13 @@ func writePrograms(ctx context.Context, client agent.Client, w io.Writer) error 
 		return err
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(table, "PROGRAM\tSTATE")
+	_, _ = fmt.Fprintln(table, "PROGRAM\tSTATE")
 	for _, p := range programs {
 		state := "running"
 		if !p.Running {
 			state = p.Exit
 		}
-		fmt.Fprintf(table, "%s\t%s\n", p.Name, state)
+		_, _ = fmt.Fprintf(table, "%s\t%s\n", p.Name, state)
 	}
-	return table.Flush()
+	return table.Flush() // tells of any failure before
 }

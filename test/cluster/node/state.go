@@ -79,7 +79,7 @@ func tryLock(dir string) (*os.File, error) {
 
 // isUp tells whether a keeper holds the state directory.
 func isUp(dir string) (bool, error) {
-	if _, err := os.Stat(filepath.Join(dir, lockName)); err != nil {
+	if !isThere(filepath.Join(dir, lockName)) {
 		return false, nil
 	}
 	held, err := tryLock(dir)

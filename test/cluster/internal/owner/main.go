@@ -12,18 +12,21 @@ import (
 	"github.com/scepter-pki/scepter/test/cluster/lab"
 )
 
-func main() {
+func main() { os.Exit(run()) }
+
+func run() int {
 	if len(os.Args) != 2 {
 		fmt.Fprintln(os.Stderr, "usage: owner NAME")
-		os.Exit(2)
+		return 2
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	if err := own(ctx, os.Args[1]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		return 1
 	}
 	<-ctx.Done() // the cluster ends with this process
+	return 0
 }
 
 // own brings the cluster up and says so by a file in its state directory.

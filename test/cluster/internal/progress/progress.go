@@ -32,7 +32,7 @@ func (r *Reporter) Line(line string) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	fmt.Fprintf(r.out, "%s%s\n", r.eraser(), line)
+	_, _ = fmt.Fprintf(r.out, "%s%s\n", r.eraser(), line)
 }
 
 // Step announces something that takes time. The returned function ends it and
@@ -57,7 +57,7 @@ func (r *Reporter) pending(what string) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	fmt.Fprintf(r.out, "%s… %s", r.eraser(), what)
+	_, _ = fmt.Fprintf(r.out, "%s… %s", r.eraser(), what)
 }
 
 func (r *Reporter) eraser() string {

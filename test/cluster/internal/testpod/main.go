@@ -58,5 +58,5 @@ func answer(w http.ResponseWriter, text string, err error) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	fmt.Fprint(w, text)
+	_, _ = fmt.Fprint(w, text) // the client may be gone
 }

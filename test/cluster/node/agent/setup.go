@@ -138,8 +138,11 @@ func setupResolver(c Config) error {
 // the file there.
 func resolverTarget(path string) (string, error) {
 	link, err := os.Readlink(path)
-	if err != nil {
+	if errors.Is(err, unix.EINVAL) {
 		return path, nil // a plain file
+	}
+	if err != nil {
+		return "", err
 	}
 	if !filepath.IsAbs(link) {
 		link = filepath.Join(filepath.Dir(path), link)
