@@ -487,3 +487,61 @@ func TestAPIServerLostWhileWaiting(t *testing.T) {
 	wantCertificate(t, enrol(t, f.server.URL, request), request.Key)
 	f.wantRequests(t, 1)
 }
+
+// idle is an issuer whose watch never starts: it knows what it asks for only.
+func (f *fixture) idle(t *testing.T) *issue.CertManager {
+	t.Helper()
+	store, err := issue.NewStore(f.Config(), f.Namespace, ratest.Endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &issue.CertManager{
+		Store: store,
+		Names: issue.Names{Key: f.files.StateKey(), Endpoint: ratest.Endpoint},
+		Terms: issue.Terms{Issuer: f.files.Config.Issuance.IssuerRef, Username: f.Username()},
+		Now:   time.Now,
+	}
+}
+
+func TestAPollFindsWhatTheWatchHasMissed(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	request := enrolment(t, 1)
+	request.TransactionID = "missed"
+	request.Certificate = sceptest.SelfSigned(t, nil, request.Key)
+	certificate := wantCertificate(t, enrol(t, f.server.URL, request), request.Key)
+
+	idle := f.idle(t)
+	record, err := idle.Collect(limited(t), request.TransactionID, request.Certificate)
+	if err != nil || record == nil || record.State != issue.Issued || !record.Certificates[0].Equal(certificate) {
+		t.Errorf("collected %+v (%v), want the certificate", record, err)
+	}
+	if record, err := idle.Collect(limited(t), "another", request.Certificate); record != nil || err != nil {
+		t.Errorf("collected %+v (%v) for another transaction", record, err)
+	}
+}
+
+func TestPollsForUnknownTransactionsAreBounded(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	idle, signer := f.idle(t), sceptest.SelfSigned(t, nil, sceptest.RSAKey(t, 1))
+	ratest.Eventually(t, "lookups to be refused", func() error {
+		for range 100 {
+			if _, err := idle.Collect(limited(t), "unknown", signer); errors.Is(err, issue.ErrBusy) {
+				return nil
+			}
+		}
+		return errors.New("100 lookups in a row were let through")
+	})
+}
+
+// A message that is refused before it is opened is counted and recorded too.
+func TestUnopenedMessagesAreRecorded(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	message := sceptest.NewMessage(t, f.server.Identity(), []byte("not a CSR"), sceptest.RSAKey(t, 1))
+	post(t, f.server.URL, message.Bytes(t))
+	f.server.WantMetric(`scepter_ra_refusals_total{reason="Message/badRequest"} 1`)
+	f.server.WantMetric(`scepter_ra_enrolments_total{reason="Message/badRequest",result="failure"} 1`)
+	f.server.WantLogged(audit.MessageRefused, message.TransactionID)
+}

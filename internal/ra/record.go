@@ -63,9 +63,6 @@ func endingOf(reply *scep.Reply, err error) ending {
 func (r *recorder) ended(ctx context.Context, e *enrolment, end ending) {
 	took := r.now().Sub(e.started)
 	r.metrics.Ended(end.result, end.reason, took)
-	if end.result == audit.ResultFailure {
-		r.metrics.Refused(end.reason)
-	}
 	if end.result == audit.ResultSuccess {
 		r.metrics.Step(audit.StepIssued)
 	}
@@ -147,8 +144,7 @@ func (o observer) refused(ctx context.Context, e scep.Event) {
 		return
 	}
 	reason := "Message/" + message.FailInfo.String()
-	o.metrics.Refused(reason)
-	o.metrics.Ended(audit.ResultFailure, reason, 0)
+	o.metrics.Unopened(reason)
 	o.log.Record(ctx, audit.MessageRefused, append(messageAttributes(ctx, e),
 		slog.String("reason", reason), slog.String("error", message.Error()))...)
 }

@@ -49,7 +49,7 @@ func TestMetrics(t *testing.T) {
 	m := NewMetrics()
 	m.Step(StepJudged)
 	m.Target(3000)
-	m.Refused("KeyNotAllowed")
+	m.Unopened("Message/badAlg")
 	m.Ended(ResultFailure, "KeyNotAllowed", time.Second)
 	m.InFlight("queue").Inc()
 	families, err := m.Registry().Gather()

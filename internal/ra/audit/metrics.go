@@ -79,13 +79,20 @@ func (m *Metrics) Step(step string) { m.funnel.WithLabelValues(step).Inc() }
 // Target observes the length of a request target in bytes.
 func (m *Metrics) Target(bytes int) { m.target.Observe(float64(bytes)) }
 
-// Refused counts a refusal.
-func (m *Metrics) Refused(reason string) { m.refusals.WithLabelValues(reason).Inc() }
-
 // Ended counts a PKIOperation; reason is "" where there is none.
 func (m *Metrics) Ended(result Result, reason string, took time.Duration) {
-	m.enrolments.WithLabelValues(string(result), reason).Inc()
+	m.count(result, reason)
 	m.durations.WithLabelValues(string(result)).Observe(took.Seconds())
+}
+
+// Unopened counts a PKIOperation whose message could not be opened.
+func (m *Metrics) Unopened(reason string) { m.count(ResultFailure, reason) }
+
+func (m *Metrics) count(result Result, reason string) {
+	m.enrolments.WithLabelValues(string(result), reason).Inc()
+	if result == ResultFailure {
+		m.refusals.WithLabelValues(reason).Inc()
+	}
 }
 
 // InFlight is the gauge of one resource.

@@ -96,7 +96,7 @@ func readState(conditions []certmanagerv1.CertificateRequestCondition) (State, s
 	for _, row := range conditionStates {
 		for _, c := range conditions {
 			if c.Type == row.kind && c.Status == row.status && (row.reason == "" || row.reason == c.Reason) {
-				return row.state, c.Message
+				return row.state, redact(c.Message)
 			}
 		}
 	}

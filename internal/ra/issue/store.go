@@ -167,7 +167,7 @@ func (s *Store) Create(ctx context.Context, object *certmanagerv1.CertificateReq
 	defer cancel()
 	made, err := s.client.Create(ctx, object, metav1.CreateOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("create CertificateRequest %s: %w", object.Name, err)
+		return nil, &redactedError{fmt.Errorf("create CertificateRequest %s: %w", object.Name, err)}
 	}
 	return made, nil
 }
