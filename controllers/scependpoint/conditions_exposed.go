@@ -61,7 +61,7 @@ func gatewayProblem(ep *v1alpha1.ScepEndpoint, seen *observation) (metav1.Condit
 		return metav1.Condition{}, false
 	}
 	return conditions.False(v1alpha1.ConditionExposed, v1alpha1.ReasonGatewayAPIMissing, fmt.Sprintf(
-		"the cluster does not serve %s of %s: install the Gateway API, or use exposure.ingress", missing, gatewayv1.SchemeGroupVersion)), true
+		"the cluster does not serve %s of %s: install the Gateway API, or use exposure.ingress", missing, gatewayKind(missing).GroupVersion())), true
 }
 
 func tlsProblem(ep *v1alpha1.ScepEndpoint, seen *observation) (metav1.Condition, bool) {

@@ -151,14 +151,18 @@ func TestServersAvailable(t *testing.T) {
 			*s.replicas.value = []replica{{name: "a", waiting: "ImagePullBackOff"}}
 		}, metav1.ConditionFalse, v1alpha1.ReasonServersUnavailable, "ImagePullBackOff"},
 		"rolling out": {func(_ *v1alpha1.ScepEndpoint, s *observation) { s.deployment.value.Status.UpdatedReplicas = 1 }, metav1.ConditionFalse, v1alpha1.ReasonProgressing, "1 of 2"},
-		"a new revision nobody looked at": {func(_ *v1alpha1.ScepEndpoint, s *observation) { s.deployment.value.Generation = 2 },
-			metav1.ConditionFalse, v1alpha1.ReasonProgressing, "current revision"},
+		"a new revision nobody looked at": {
+			func(_ *v1alpha1.ScepEndpoint, s *observation) { s.deployment.value.Generation = 2 },
+			metav1.ConditionFalse, v1alpha1.ReasonProgressing, "current revision",
+		},
 		"a quota": {func(_ *v1alpha1.ScepEndpoint, s *observation) {
 			s.deployment.value.Status.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue, Message: "exceeded quota."}}
 		}, metav1.ConditionFalse, v1alpha1.ReasonServersUnavailable, "exceeded quota"},
 		"one is behind, of two": {func(_ *v1alpha1.ScepEndpoint, s *observation) { (*s.replicas.value)[1] = behind() }, metav1.ConditionTrue, v1alpha1.ReasonSucceeded, ""},
-		"two are behind": {func(_ *v1alpha1.ScepEndpoint, s *observation) { *s.replicas.value = []replica{behind(), behind()} },
-			metav1.ConditionFalse, v1alpha1.ReasonProgressing, "0 of 2 ready servers"},
+		"two are behind": {
+			func(_ *v1alpha1.ScepEndpoint, s *observation) { *s.replicas.value = []replica{behind(), behind()} },
+			metav1.ConditionFalse, v1alpha1.ReasonProgressing, "0 of 2 ready servers",
+		},
 		"two have a problem": {func(_ *v1alpha1.ScepEndpoint, s *observation) {
 			*s.replicas.value = []replica{behind("config.yaml: bad; mend it"), behind()}
 		}, metav1.ConditionFalse, v1alpha1.ReasonServersUnavailable, "mend it"},

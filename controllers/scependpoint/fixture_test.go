@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -225,14 +226,21 @@ func (f *fixture) load(i int, holds ...string) {
 
 func (f *fixture) config() ([]byte, *raconfig.Config) {
 	f.t.Helper()
-	var m corev1.ConfigMap
-	f.get("corp-ra-config", &m)
-	file := []byte(m.Data[raconfig.ConfigFile])
-	config, err := raconfig.Decode(file)
+	file, config, err := f.readConfig(f.t.Context())
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	return file, config
+}
+
+func (f *fixture) readConfig(ctx context.Context) ([]byte, *raconfig.Config, error) {
+	var m corev1.ConfigMap
+	if err := f.client.Get(ctx, client.ObjectKey{Namespace: f.ns, Name: "corp-ra-config"}, &m); err != nil {
+		return nil, nil, err
+	}
+	file := []byte(m.Data[raconfig.ConfigFile])
+	config, err := raconfig.Decode(file)
+	return file, config, err
 }
 
 func (f *fixture) deploymentAvailable(n int) {
@@ -246,11 +254,10 @@ func (f *fixture) deploymentAvailable(n int) {
 	})
 }
 
-// waitFor waits until the endpoint has a condition with a status and a reason,
-// and checks the rules of kstatus on the way.
-func (f *fixture) waitFor(conditionType string, status metav1.ConditionStatus, reason string) metav1.Condition {
+// waitFor waits until the endpoint has a condition with a status, a reason and
+// what its message says, and checks the rules of kstatus on the way.
+func (f *fixture) waitFor(conditionType string, status metav1.ConditionStatus, reason string, says ...string) {
 	f.t.Helper()
-	var found metav1.Condition
 	testenv.Eventually(f.t, fmt.Sprintf("%s=%s %s", conditionType, status, reason), func(ctx context.Context) error {
 		var ep v1alpha1.ScepEndpoint
 		if err := f.client.Get(ctx, client.ObjectKey{Namespace: f.ns, Name: "corp"}, &ep); err != nil {
@@ -260,10 +267,13 @@ func (f *fixture) waitFor(conditionType string, status metav1.ConditionStatus, r
 		if c == nil || c.Status != status || c.Reason != reason || c.ObservedGeneration != ep.Generation {
 			return fmt.Errorf("conditions are %s", describe(ep.Status.Conditions))
 		}
-		found = *c
+		for _, text := range says {
+			if !strings.Contains(c.Message, text) {
+				return fmt.Errorf("%s says: %s", conditionType, c.Message)
+			}
+		}
 		return testenv.CheckKStatus(&ep, ep.Status.ObservedGeneration, ep.Status.Conditions)
 	})
-	return found
 }
 
 func describe(conds []metav1.Condition) string {

@@ -5,9 +5,14 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/scepter-pki/scepter/internal/render/route"
 )
+
+func gatewayKind(kind string) schema.GroupVersionKind {
+	return schema.GroupVersionKind{Group: gatewayv1.GroupName, Version: gatewayv1.GroupVersion.Version, Kind: kind}
+}
 
 // gatewayWatch begins to watch the kinds of the Gateway API when the cluster has
 // them: that may be when the operator starts, or any time later, or never.

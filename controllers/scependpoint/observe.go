@@ -161,7 +161,7 @@ func (r *Reconciler) observeConfig(ctx context.Context, ep *v1alpha1.ScepEndpoin
 	}
 	config, err := raconfig.Decode([]byte(seen.value.Data[raconfig.ConfigFile]))
 	if err != nil {
-		return read[raconfig.Config]{} //nolint:nilerr // it is written anew
+		return read[raconfig.Config]{}
 	}
 	return read[raconfig.Config]{value: config}
 }

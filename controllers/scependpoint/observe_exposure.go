@@ -54,8 +54,8 @@ func (r *Reconciler) observeIngressClass(ctx context.Context, i *v1alpha1.Ingres
 
 func (r *Reconciler) observeRoutes(ctx context.Context, ep *v1alpha1.ScepEndpoint, facts *exposureFacts) {
 	facts.gatewayKinds = route.GatewayKinds{
-		HTTPRoute: r.gateway.ensure(gatewayv1.SchemeGroupVersion.WithKind("HTTPRoute")),
-		TLSRoute:  r.gateway.ensure(gatewayv1.SchemeGroupVersion.WithKind("TLSRoute")),
+		HTTPRoute: r.gateway.ensure(gatewayKind("HTTPRoute")),
+		TLSRoute:  r.gateway.ensure(gatewayKind("TLSRoute")),
 	}
 	name := render.ChildName(ep.Name)
 	if facts.gatewayKinds.HTTPRoute {
@@ -79,10 +79,10 @@ func (r *Reconciler) observeTLS(ctx context.Context, ep *v1alpha1.ScepEndpoint, 
 func kindsOf(k route.GatewayKinds) []schema.GroupVersionKind {
 	var out []schema.GroupVersionKind
 	if k.HTTPRoute {
-		out = append(out, gatewayv1.SchemeGroupVersion.WithKind("HTTPRoute"))
+		out = append(out, gatewayKind("HTTPRoute"))
 	}
 	if k.TLSRoute {
-		out = append(out, gatewayv1.SchemeGroupVersion.WithKind("TLSRoute"))
+		out = append(out, gatewayKind("TLSRoute"))
 	}
 	return out
 }

@@ -10,6 +10,7 @@ import (
 	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	networkingv1ac "k8s.io/client-go/applyconfigurations/networking/v1"
 
 	"github.com/scepter-pki/scepter/api/v1alpha1"
 	"github.com/scepter-pki/scepter/internal/apply"
@@ -148,18 +149,19 @@ func children(ep *v1alpha1.ScepEndpoint, seen *observation, program render.Progr
 	if err != nil {
 		return nil, fmt.Errorf("render children: %w", err)
 	}
-	if ep.Spec.Exposure.Ingress != nil && seen.exposure.ingressClass.err != nil {
-		// Without the class its annotations are unknown: an Ingress that is there stays as it is.
-		return append(out, withoutIngresses(route.Children(ep, route.Implementation{}, seen.exposure.gatewayKinds))...), nil
+	routes := route.Children(ep, implementation(seen), seen.exposure.gatewayKinds)
+	if classUnread(seen) {
+		routes = slices.DeleteFunc(routes, isIngress)
 	}
-	return append(out, route.Children(ep, implementation(seen), seen.exposure.gatewayKinds)...), nil
+	return append(out, routes...), nil
 }
 
-func withoutIngresses(objs []apply.Object) []apply.Object {
-	return slices.DeleteFunc(objs, func(o apply.Object) bool {
-		ref, err := apply.RefOf(o)
-		return err == nil && ref.Kind == ingressKind.Kind
-	})
+// classUnread is true where the annotations that an Ingress needs are not known: one that is there stays as it is.
+func classUnread(seen *observation) bool { return seen.exposure.ingressClass.err != nil }
+
+func isIngress(o apply.Object) bool {
+	_, is := o.(*networkingv1ac.IngressApplyConfiguration)
+	return is
 }
 
 func implementation(seen *observation) route.Implementation {
@@ -180,7 +182,7 @@ var (
 // until its class could be read.
 func prunable(p *plan, seen *observation, known route.GatewayKinds) []schema.GroupVersionKind {
 	kinds := append(kindsOf(known), certificateKind)
-	if seen.exposure.ingressClass.err == nil {
+	if !classUnread(seen) {
 		kinds = append(kinds, ingressKind)
 	}
 	if p.config != nil {

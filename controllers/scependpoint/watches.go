@@ -24,7 +24,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
-	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/scepter-pki/scepter/api/v1alpha1"
 )
@@ -70,7 +69,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	}
 	r.gateway.watch = func(kind schema.GroupVersionKind) error { return watchOwned(mgr, c, kind) }
 	for _, kind := range []string{"HTTPRoute", "TLSRoute"} {
-		r.gateway.ensure(gatewayv1.SchemeGroupVersion.WithKind(kind))
+		r.gateway.ensure(gatewayKind(kind))
 	}
 	return nil
 }

@@ -239,7 +239,9 @@ func TestPruneNothingAfterAFailedList(t *testing.T) {
 		t.Fatal(err)
 	}
 	broken := interceptor.NewClient(direct, interceptor.Funcs{
-		List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error { return errors.New("no list today") },
+		List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error {
+			return errors.New("no list today")
+		},
 	})
 	services := []schema.GroupVersionKind{corev1.SchemeGroupVersion.WithKind("Service")}
 	pruned, err := New(broken, direct, "test").Prune(t.Context(), w.owner, map[string]string{"child": "yes"}, services, sets.New[Ref]())
