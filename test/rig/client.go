@@ -7,6 +7,7 @@ import (
 
 	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/scepter-pki/scepter/api/v1alpha1"
@@ -26,6 +28,7 @@ const pollEvery = 300 * time.Millisecond
 // Client talks to the cluster's API server; it knows Scepter's, cert-manager's
 // and the Gateway API's kinds.
 func (r *Rig) Client() (client.Client, error) {
+	log.SetLogger(logr.Discard()) // controller-runtime complains without one
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
 		clientgoscheme.AddToScheme, certmanagerv1.AddToScheme, gatewayv1.Install, v1alpha1.AddToScheme,
