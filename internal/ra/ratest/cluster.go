@@ -107,46 +107,50 @@ func prepare() error {
 	if _, err := client.RbacV1().ClusterRoles().Create(ctx, role, metav1.CreateOptions{}); err != nil {
 		return fmt.Errorf("create role: %w", err)
 	}
-	policy, binding := stampPolicy()
 	admission := client.AdmissionregistrationV1()
-	if _, err := admission.MutatingAdmissionPolicies().Create(ctx, policy, metav1.CreateOptions{}); err != nil {
+	if _, err := admission.MutatingAdmissionPolicies().Create(ctx, stampPolicy(), metav1.CreateOptions{}); err != nil {
 		return fmt.Errorf("create admission policy: %w", err)
 	}
-	if _, err := admission.MutatingAdmissionPolicyBindings().Create(ctx, binding, metav1.CreateOptions{}); err != nil {
+	if _, err := admission.MutatingAdmissionPolicyBindings().Create(ctx, stampBinding(), metav1.CreateOptions{}); err != nil {
 		return fmt.Errorf("create admission policy: %w", err)
 	}
 	return waitForStamp(ctx)
 }
 
-func stampPolicy() (*admissionv1.MutatingAdmissionPolicy, *admissionv1.MutatingAdmissionPolicyBinding) {
-	name := metav1.ObjectMeta{Name: "stamp-requester"}
+const stampName = "stamp-requester"
+
+func stampPolicy() *admissionv1.MutatingAdmissionPolicy {
 	fail := admissionv1.Fail
 	return &admissionv1.MutatingAdmissionPolicy{
-			ObjectMeta: name,
-			Spec: admissionv1.MutatingAdmissionPolicySpec{
-				FailurePolicy:      &fail,
-				ReinvocationPolicy: admissionv1.NeverReinvocationPolicy,
-				MatchConstraints: &admissionv1.MatchResources{ResourceRules: []admissionv1.NamedRuleWithOperations{{
-					RuleWithOperations: admissionv1.RuleWithOperations{
-						Operations: []admissionv1.OperationType{admissionv1.Create},
-						Rule: admissionv1.Rule{
-							APIGroups:   []string{certmanagerv1.SchemeGroupVersion.Group},
-							APIVersions: []string{certmanagerv1.SchemeGroupVersion.Version},
-							Resources:   []string{resource},
-						},
+		ObjectMeta: metav1.ObjectMeta{Name: stampName},
+		Spec: admissionv1.MutatingAdmissionPolicySpec{
+			FailurePolicy:      &fail,
+			ReinvocationPolicy: admissionv1.NeverReinvocationPolicy,
+			MatchConstraints: &admissionv1.MatchResources{ResourceRules: []admissionv1.NamedRuleWithOperations{{
+				RuleWithOperations: admissionv1.RuleWithOperations{
+					Operations: []admissionv1.OperationType{admissionv1.Create},
+					Rule: admissionv1.Rule{
+						APIGroups:   []string{certmanagerv1.SchemeGroupVersion.Group},
+						APIVersions: []string{certmanagerv1.SchemeGroupVersion.Version},
+						Resources:   []string{resource},
 					},
-				}}},
-				Mutations: []admissionv1.Mutation{{
-					PatchType: admissionv1.PatchTypeApplyConfiguration,
-					ApplyConfiguration: &admissionv1.ApplyConfiguration{
-						Expression: "Object{spec: Object.spec{username: request.userInfo.username}}",
-					},
-				}},
-			},
-		}, &admissionv1.MutatingAdmissionPolicyBinding{
-			ObjectMeta: name,
-			Spec:       admissionv1.MutatingAdmissionPolicyBindingSpec{PolicyName: name.Name},
-		}
+				},
+			}}},
+			Mutations: []admissionv1.Mutation{{
+				PatchType: admissionv1.PatchTypeApplyConfiguration,
+				ApplyConfiguration: &admissionv1.ApplyConfiguration{
+					Expression: "Object{spec: Object.spec{username: request.userInfo.username}}",
+				},
+			}},
+		},
+	}
+}
+
+func stampBinding() *admissionv1.MutatingAdmissionPolicyBinding {
+	return &admissionv1.MutatingAdmissionPolicyBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: stampName},
+		Spec:       admissionv1.MutatingAdmissionPolicyBindingSpec{PolicyName: stampName},
+	}
 }
 
 // waitForStamp waits until the policy has taken effect.
