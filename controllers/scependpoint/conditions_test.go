@@ -255,6 +255,12 @@ func TestWake(t *testing.T) {
 		"an end that nears": {func(s *observation) {
 			s.credential.value.Status.Generations[0] = generation("g1", noon.Add(-90*testDay+time.Minute))
 		}, time.Minute},
+		"one server is about to load": {func(s *observation) { (*s.replicas.value)[1].status = &raconfig.ReplicaStatus{} }, settleMin},
+		"one server was nudged in vain": {func(s *observation) {
+			(*s.replicas.value)[1] = replica{ready: true, nudge: "h.10", status: &raconfig.ReplicaStatus{}}
+		}, settleMax},
+		"one server does not tell":           {func(s *observation) { (*s.replicas.value)[1].status = nil }, settleMax},
+		"no server has loaded, for a moment": {func(s *observation) { *s.replicas.value = []replica{{ready: true, status: &raconfig.ReplicaStatus{}}} }, settleMin},
 		"a rollover, at its beginning": {func(s *observation) {
 			s.credential.value.Status.Generations = append([]v1alpha1.CredentialGeneration{generation("g2", noon)}, s.credential.value.Status.Generations...)
 		}, settleMin},

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
@@ -211,6 +212,9 @@ func planNudges(p *plan, seen *observation) map[string]string {
 }
 
 const maxNudges = 10
+
+// nudgedEnough says whether a pod gets no further touch for the same content.
+func nudgedEnough(nudge string) bool { return strings.HasSuffix(nudge, fmt.Sprintf(".%d", maxNudges)) }
 
 // nextNudge is the value of AnnotationNudge after have: "<hash>.<times>".
 func nextNudge(have, hash string, stale bool) string {

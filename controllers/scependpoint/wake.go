@@ -40,9 +40,7 @@ func wake(ep *v1alpha1.ScepEndpoint, seen *observation, p *plan, d *done, next *
 	if p.rollover.next != "" {
 		after = min(after, settle(p.rollover.since, now))
 	}
-	if since, loading := serversLoading(seen, p, next, now); loading {
-		after = min(after, settle(since, now))
-	}
+	after = min(after, untilLoaded(seen, p, next, now))
 	if end := next.RACredential.NotAfter; end != nil && end.After(now) {
 		after = min(after, end.Sub(now))
 	}
@@ -54,21 +52,28 @@ func settle(since, now time.Time) time.Duration {
 	return min(max(now.Sub(since)/10, settleMin), settleMax)
 }
 
-// serversLoading says whether a ready server has not reported the configuration that it should have.
-func serversLoading(seen *observation, p *plan, next *v1alpha1.ScepEndpointStatus, now time.Time) (time.Time, bool) {
+// untilLoaded is the time until the next look at ready servers that do not report
+// the configuration they should have. While too few do, it grows with the time
+// that this has lasted. Where enough do, a straggler is looked at often only for
+// as long as it is being nudged.
+func untilLoaded(seen *observation, p *plan, next *v1alpha1.ScepEndpointStatus, now time.Time) time.Duration {
+	after := restInterval
 	if p.config == nil || seen.replicas.value == nil {
-		return time.Time{}, false
+		return after
 	}
+	available := conditions.Find(next.Conditions, v1alpha1.ConditionServersAvailable)
 	for _, r := range *seen.replicas.value {
-		if !r.ready || r.status != nil && r.status.ConfigHash == p.configHash {
-			continue
+		switch {
+		case !r.ready || r.status != nil && r.status.ConfigHash == p.configHash:
+		case available != nil && available.Status != metav1.ConditionTrue:
+			after = min(after, settle(available.LastTransitionTime.Time, now))
+		case r.status == nil || nudgedEnough(r.nudge):
+			after = min(after, settleMax)
+		default:
+			after = min(after, settleMin)
 		}
-		if c := conditions.Find(next.Conditions, v1alpha1.ConditionServersAvailable); c != nil && c.Status != metav1.ConditionTrue {
-			return c.LastTransitionTime.Time, true
-		}
-		return now, true
 	}
-	return time.Time{}, false
+	return after
 }
 
 func secretsMissing(seen *observation) bool {
