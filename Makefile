@@ -6,7 +6,7 @@ LOGS ?= dist/logs
 # STAGES="lint unit" runs these only.
 STAGES ?=
 # Where "make images" puts them.
-REGISTRY ?= ghcr.io/scepter-pki
+REGISTRY ?= scepter-pki
 TAG ?= dev
 # These never believe an earlier result: what other programs read is an input too.
 REAL = -count=1

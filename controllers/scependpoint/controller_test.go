@@ -132,6 +132,31 @@ func (f *fixture) waitEvent(reason, note string) {
 }
 
 // TestReferencesInAnyOrder begins with nothing but the endpoint.
+// The tokens of running servers are void when their service account was deleted.
+func TestAnotherServiceAccountRollsTheServersOver(t *testing.T) {
+	f := newFixture(t)
+	f.makeAll()
+	f.waitFor(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
+	account := &corev1.ServiceAccount{}
+	f.get("corp-ra", account)
+	old := account.UID
+	if err := f.client.Delete(t.Context(), account); err != nil {
+		t.Fatal(err)
+	}
+	testenv.Eventually(t, "a Deployment that names the new service account", func(ctx context.Context) error {
+		key := client.ObjectKeyFromObject(account)
+		var deployment appsv1.Deployment
+		if err := errors.Join(f.client.Get(ctx, key, account), f.client.Get(ctx, key, &deployment)); err != nil {
+			return err
+		}
+		named := deployment.Spec.Template.Annotations[render.AnnotationServiceAccountUID]
+		if account.UID == old || named != string(account.UID) {
+			return fmt.Errorf("the service account is %s, was %s; the Deployment names %s", account.UID, old, named)
+		}
+		return nil
+	})
+}
+
 func TestReferencesInAnyOrder(t *testing.T) {
 	f := newFixture(t)
 	f.create(f.endpoint())

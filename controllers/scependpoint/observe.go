@@ -41,6 +41,7 @@ type observation struct {
 	state      read[stateFact]
 	config     read[raconfig.Config] // what the servers have been given last
 	deployment read[appsv1.Deployment]
+	account    read[corev1.ServiceAccount]
 	replicas   read[[]replica]
 	exposure   exposureFacts
 	requests   read[[]certmanagerv1.CertificateRequest]
@@ -84,6 +85,7 @@ func (r *Reconciler) observe(ctx context.Context, ep *v1alpha1.ScepEndpoint) *ob
 		state:      r.observeState(ctx, ep),
 		config:     r.observeConfig(ctx, ep),
 		deployment: get(ctx, r.client, ep.Namespace, render.ChildName(ep.Name), &appsv1.Deployment{}),
+		account:    get(ctx, r.client, ep.Namespace, render.ChildName(ep.Name), &corev1.ServiceAccount{}),
 		replicas:   r.observeReplicas(ctx, ep),
 		exposure:   r.observeExposure(ctx, ep),
 		requests:   r.observeRequests(ctx, ep),

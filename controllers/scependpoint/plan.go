@@ -11,6 +11,7 @@ import (
 	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	networkingv1ac "k8s.io/client-go/applyconfigurations/networking/v1"
 
 	"github.com/scepter-pki/scepter/api/v1alpha1"
@@ -146,7 +147,9 @@ func (p *plan) hashConfig() error {
 }
 
 func children(ep *v1alpha1.ScepEndpoint, seen *observation, program render.Program, config *raconfig.Config) ([]apply.Object, error) {
-	out, err := render.Children(render.Input{Endpoint: ep, Program: program, Config: config})
+	out, err := render.Children(render.Input{
+		Endpoint: ep, Program: program, Config: config, ServiceAccountUID: serviceAccountUID(seen),
+	})
 	if err != nil {
 		return nil, fmt.Errorf("render children: %w", err)
 	}
@@ -155,6 +158,14 @@ func children(ep *v1alpha1.ScepEndpoint, seen *observation, program render.Progr
 		routes = slices.DeleteFunc(routes, isIngress)
 	}
 	return append(out, routes...), nil
+}
+
+// serviceAccountUID is empty until the service account was seen: it is made first.
+func serviceAccountUID(seen *observation) types.UID {
+	if seen.account.value == nil {
+		return ""
+	}
+	return seen.account.value.UID
 }
 
 // classUnread is true where the annotations that an Ingress needs are not known: one that is there stays as it is.

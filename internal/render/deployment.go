@@ -17,9 +17,15 @@ const nonRoot = 65532
 // drainSeconds is how long a server may take to end; it serves for 5 s more after SIGTERM.
 const drainSeconds = 30
 
+// AnnotationServiceAccountUID is on the servers' pods. A service account that was
+// deleted and made anew has another UID, and the tokens that running pods hold are
+// void: the annotation then rolls the servers over.
+const AnnotationServiceAccountUID = v1alpha1.GroupName + "/service-account-uid"
+
 // Deployment runs the servers. Nothing in it depends on the configuration's
 // content, so that a change of that is loaded and not rolled out.
-func Deployment(ep *v1alpha1.ScepEndpoint, p Program) *appsv1ac.DeploymentApplyConfiguration {
+func Deployment(in Input) *appsv1ac.DeploymentApplyConfiguration {
+	ep := in.Endpoint
 	spec := appsv1ac.DeploymentSpec().
 		WithRevisionHistoryLimit(3).
 		WithSelector(metav1ac.LabelSelector().WithMatchLabels(PodSelector(ep.Name))).
@@ -30,7 +36,8 @@ func Deployment(ep *v1alpha1.ScepEndpoint, p Program) *appsv1ac.DeploymentApplyC
 				WithMaxSurge(intstr.FromInt32(1)))).
 		WithTemplate(corev1ac.PodTemplateSpec().
 			WithLabels(Labels(ep.Name)).
-			WithSpec(podSpec(ep, p)))
+			WithAnnotations(map[string]string{AnnotationServiceAccountUID: string(in.ServiceAccountUID)}).
+			WithSpec(podSpec(ep, in.Program)))
 	spec.Replicas = ep.Spec.Server.Replicas
 	return appsv1ac.Deployment(ChildName(ep.Name), ep.Namespace).WithLabels(Labels(ep.Name)).WithSpec(spec)
 }

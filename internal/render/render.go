@@ -3,6 +3,7 @@ package render
 import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/scepter-pki/scepter/api/v1alpha1"
 	"github.com/scepter-pki/scepter/internal/raconfig"
@@ -25,6 +26,9 @@ type Input struct {
 	// Config for the servers. Nil while it cannot be known: then neither the
 	// ConfigMap nor the Deployment is rendered, and existing ones stay as they are.
 	Config *raconfig.Config
+	// ServiceAccountUID is the UID of the service account that exists. Empty while
+	// it is not known: then the Deployment is not rendered.
+	ServiceAccountUID types.UID
 }
 
 // Children renders all children but the routes and the state Secret.
@@ -49,7 +53,11 @@ func Children(in Input) ([]runtime.ApplyConfiguration, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(children, config, Deployment(ep, in.Program)), nil
+	children = append(children, config)
+	if in.ServiceAccountUID == "" {
+		return children, nil
+	}
+	return append(children, Deployment(in)), nil
 }
 
 // serversEndTLS says whether the servers end TLS themselves.

@@ -49,6 +49,8 @@ func renderCase(t *testing.T, in string) []byte {
 	input := Input{
 		Endpoint: &g.Endpoint,
 		Program:  Program{Image: "registry.example.com/scepter-ra:v0.1.0", PullPolicy: "IfNotPresent", ClusterRole: "scepter-ra"},
+
+		ServiceAccountUID: "5eaacc00-0000-4000-8000-000000000001",
 	}
 	if g.ActiveGeneration != "" {
 		input.Config = Config(&g.Endpoint, g.Templates, g.Endpoint.Spec.Challenges, g.ActiveGeneration)

@@ -39,12 +39,12 @@ func newKey(t *testing.T) *rsa.PrivateKey {
 	return key
 }
 
-func url(scheme string) string { return scheme + "://" + host + "/scep" }
+func scepURL(scheme string) string { return scheme + "://" + host + "/scep" }
 
 // request is what stock clients are asked for.
 func request(scheme string) stock.Request {
 	return stock.Request{
-		URL: url(scheme), CommonName: newName(), Organization: organization,
+		URL: scepURL(scheme), CommonName: newName(), Organization: organization,
 		Challenge: challenge, PollInterval: time.Second,
 	}
 }
@@ -58,7 +58,7 @@ func within(t *testing.T, limit time.Duration) context.Context {
 
 // through is a SCEP client of our own behind the ingress, for what stock clients cannot be made to do.
 func through(scheme string) *scep.Client {
-	return newClient(url(scheme), shared.rig.Dial)
+	return newClient(scepURL(scheme), shared.rig.Dial)
 }
 
 // toPod is a SCEP client that speaks to one server past the ingress.
@@ -68,12 +68,12 @@ func toPod(pod *corev1.Pod) *scep.Client {
 
 type dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
-func newClient(url string, dial dialer) *scep.Client {
+func newClient(address string, dial dialer) *scep.Client {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(shared.ca)
 	transport := &http.Transport{DialContext: dial, TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true}
 	return &scep.Client{
-		URL: url, HTTP: &http.Client{Transport: transport, Timeout: time.Minute},
+		URL: address, HTTP: &http.Client{Transport: transport, Timeout: time.Minute},
 		PollInterval: time.Second, PollLimit: -1,
 	}
 }

@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -16,8 +18,10 @@ import (
 	"testing"
 )
 
-// A front is a reverse proxy that stands where devices are and takes
-// POSTPKIOperation out of GetCACaps, so that clients send their requests by GET.
+// A front is a reverse proxy that stands where devices are and makes their requests
+// travel by GET. It takes POSTPKIOperation out of GetCACaps, which scepclient heeds;
+// strongSwan 5.9.8 sends by POST whatever it is told, and the front puts its message
+// into the URL.
 // It is this test's own program, started anew inside the cluster's namespaces.
 type front struct {
 	url     string
@@ -73,13 +77,27 @@ func beFront(ingress string) int {
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = "http", host, host
-			fmt.Println(len(r.In.RequestURI))
+			if r.In.Method == http.MethodPost {
+				sendByGET(r.Out)
+			}
+			fmt.Println(len(r.Out.URL.RequestURI()))
 		},
 		ModifyResponse: hidePOST,
 		Transport:      &http.Transport{DialContext: dial},
 	}
 	fmt.Println(listener.Addr())
 	return fail(http.Serve(listener, proxy)) //nolint:gosec // loopback, for the time of a test
+}
+
+// sendByGET moves a message from the body into the URL (RFC 8894, section 4.1).
+func sendByGET(r *http.Request) {
+	message, err := io.ReadAll(r.Body)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "front:", err)
+	}
+	r.Method, r.Body, r.ContentLength = http.MethodGet, nil, 0
+	r.Header.Del("Content-Length")
+	r.URL.RawQuery = "operation=PKIOperation&message=" + url.QueryEscape(base64.StdEncoding.EncodeToString(message))
 }
 
 func hidePOST(r *http.Response) error {

@@ -69,6 +69,7 @@ func restConfig(t *testing.T) *rest.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
+	config.QPS = -1
 	return config
 }
 

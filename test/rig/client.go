@@ -41,6 +41,7 @@ func (r *Rig) Client() (client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	config.QPS = -1 // no limit: one client of a cluster that has nothing else to do
 	c, err := client.New(config, client.Options{Scheme: scheme})
 	if err != nil {
 		return nil, fmt.Errorf("connect to the cluster: %w", err)
