@@ -3,10 +3,10 @@ package racredential
 import (
 	"context"
 	"fmt"
+	"time"
 
 	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	"github.com/prometheus/client_golang/prometheus"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -20,8 +20,9 @@ import (
 )
 
 const (
-	controllerName = "racredential"
-	fieldOwner     = "scepter-racredential"
+	controllerName  = "racredential"
+	fieldOwner      = "scepter-racredential"
+	defaultInterval = time.Minute
 )
 
 // +kubebuilder:rbac:groups=scepter.dev,resources=racredentials,verbs=get;list;watch
@@ -30,19 +31,21 @@ const (
 // +kubebuilder:rbac:groups=scepter.dev,resources=scependpoints,verbs=get;list;watch
 // +kubebuilder:rbac:groups=cert-manager.io,resources=certificates,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=cert-manager.io,resources=issuers;clusterissuers,verbs=get;list;watch
-// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;create;patch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // Reconciler brings RACredentials about. SetupWithManager completes it.
 //
-// Its rights on Secrets: get, create and patch by name, and list and watch, which
-// it uses for the metadata of labelled Secrets alone. The manager's client must not
-// cache Secrets.
+// It reads Secrets by name and never lists or watches them: cert-manager tells of
+// new key material in the Certificate's status, and a keyring that somebody touched
+// is found at the next look. The manager's client must not cache Secrets.
 type Reconciler struct {
 	// Clock tells the time; nil is the real one.
 	Clock clock.PassiveClock
 	// Registerer takes the metrics; nil for none.
 	Registerer prometheus.Registerer
+	// Interval is how often the keyring is looked at; zero is a minute.
+	Interval time.Duration
 
 	client   client.Client
 	live     client.Reader
@@ -69,8 +72,6 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		For(&v1alpha1.RACredential{}, builder.WithPredicates(specOrAnnotationsChanged())).
 		// A source that is issued, renewed, failed, edited or deleted.
 		Owns(&certmanagerv1.Certificate{}).
-		// New key material, and a keyring that somebody touched. The data is read by name.
-		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(credentialOfSecret)).
 		// An issuer that appears, breaks or recovers.
 		Watches(&certmanagerv1.Issuer{}, handler.EnqueueRequestsFromMapFunc(r.credentialsOfIssuer)).
 		Watches(&certmanagerv1.ClusterIssuer{}, handler.EnqueueRequestsFromMapFunc(r.credentialsOfIssuer)).

@@ -29,6 +29,9 @@ import (
 	"github.com/scepter-pki/scepter/internal/scep/sceptest"
 )
 
+// quickly is how often tests have keyrings looked at.
+const quickly = 300 * time.Millisecond
+
 func TestMain(m *testing.M) { testenv.Main(m) }
 
 // fixture is a namespace with the controller and a played cert-manager.
@@ -196,7 +199,7 @@ func (f *fixture) awaitEvents(want ...string) {
 }
 
 func TestFromNothingToReady(t *testing.T) {
-	f := newFixture(t, &racredential.Reconciler{})
+	f := newFixture(t, &racredential.Reconciler{Interval: quickly})
 	f.makeIssuer(cmmeta.ConditionTrue)
 	f.createCredential()
 	f.await(is("Issued", "False", "NotIssued", "Certificate corp-"), is("KeyringReady", "False", "NotIssued"),
@@ -245,7 +248,7 @@ func TestFromNothingToReady(t *testing.T) {
 }
 
 func TestIssuerInWhateverState(t *testing.T) {
-	f := newFixture(t, &racredential.Reconciler{})
+	f := newFixture(t, &racredential.Reconciler{Interval: quickly})
 	f.createCredential()
 	f.await(is("IssuerReady", "False", "IssuerNotFound", "Issuer ca does not exist", "create it"), is("Ready", "False", "IssuerNotFound"))
 	f.makeIssuer(cmmeta.ConditionFalse)
@@ -259,7 +262,7 @@ func TestIssuerInWhateverState(t *testing.T) {
 }
 
 func TestClusterIssuersAreWatchedToo(t *testing.T) {
-	f := newFixture(t, &racredential.Reconciler{})
+	f := newFixture(t, &racredential.Reconciler{Interval: quickly})
 	name := "of-" + f.namespace
 	f.createCredential(func(rc *v1alpha1.RACredential) {
 		rc.Spec.IssuerRef = v1alpha1.IssuerReference{Kind: "ClusterIssuer", Name: name}
@@ -274,7 +277,7 @@ func TestClusterIssuersAreWatchedToo(t *testing.T) {
 }
 
 func TestChildrenThatVanishOrChangeAreRestored(t *testing.T) {
-	f := newFixture(t, &racredential.Reconciler{})
+	f := newFixture(t, &racredential.Reconciler{Interval: quickly})
 	f.ready()
 	t.Log("a Certificate is deleted")
 	deleted := f.awaitCertificate("corp-signing")
@@ -402,7 +405,7 @@ func TestUnfitCertificatesAreNamedAndKeptOut(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := newFixture(t, &racredential.Reconciler{})
+			f := newFixture(t, &racredential.Reconciler{Interval: quickly})
 			f.makeIssuer(cmmeta.ConditionTrue)
 			f.createCredential()
 			tc.spoil(f)
@@ -434,7 +437,7 @@ func (f *fixture) replaceKey(name string) {
 }
 
 func TestIssuingFails(t *testing.T) {
-	f := newFixture(t, &racredential.Reconciler{})
+	f := newFixture(t, &racredential.Reconciler{Interval: quickly})
 	f.makeIssuer(cmmeta.ConditionTrue)
 	f.createCredential()
 	f.fail("corp-signing", "the CA is on holiday")
@@ -445,7 +448,7 @@ func TestIssuingFails(t *testing.T) {
 }
 
 func TestARenewalIsASecondGeneration(t *testing.T) {
-	f := newFixture(t, &racredential.Reconciler{})
+	f := newFixture(t, &racredential.Reconciler{Interval: quickly})
 	f.ready()
 	old := f.keyring().Generations[0]
 	f.begin("corp-signing")
@@ -467,7 +470,7 @@ func TestARenewalIsASecondGeneration(t *testing.T) {
 }
 
 func TestAtRestNothingIsWritten(t *testing.T) {
-	f := newFixture(t, &racredential.Reconciler{})
+	f := newFixture(t, &racredential.Reconciler{Interval: quickly})
 	f.ready()
 	before := f.versions(t.Context())
 	// What is watched stirs, but nothing that matters changes.
@@ -506,14 +509,14 @@ func TestAtRestNothingIsWritten(t *testing.T) {
 func TestAnotherOperatorTakesOverWithoutAWrite(t *testing.T) {
 	f := newQuietFixture(t)
 	ctx, stop := context.WithCancel(t.Context())
-	done := f.startFor(ctx, &racredential.Reconciler{})
+	done := f.startFor(ctx, &racredential.Reconciler{Interval: quickly})
 	f.ready()
 	stop()
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
 	before := f.versions(t.Context())
-	testenv.StartManager(t, f.namespace, (&racredential.Reconciler{}).SetupWithManager)
+	testenv.StartManager(t, f.namespace, (&racredential.Reconciler{Interval: quickly}).SetupWithManager)
 	testenv.Consistently(t, "nothing is written", 2*time.Second, func(ctx context.Context) error {
 		if diff := cmp.Diff(before, f.versions(ctx)); diff != "" {
 			return errors.New(diff)
@@ -535,7 +538,7 @@ func (f *fixture) startFor(ctx context.Context, r *racredential.Reconciler) <-ch
 }
 
 func TestANameThatIsTaken(t *testing.T) {
-	f := newFixture(t, &racredential.Reconciler{})
+	f := newFixture(t, &racredential.Reconciler{Interval: quickly})
 	f.makeIssuer(cmmeta.ConditionTrue)
 	strange := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: f.namespace, Name: "corp-keyring"},
@@ -560,7 +563,7 @@ func TestANameThatIsTaken(t *testing.T) {
 }
 
 func TestAChangeOfLayout(t *testing.T) {
-	f := newFixture(t, &racredential.Reconciler{})
+	f := newFixture(t, &racredential.Reconciler{Interval: quickly})
 	f.ready()
 	f.edit(func(rc *v1alpha1.RACredential) { rc.Spec.Layout = v1alpha1.LayoutCombined })
 	combined := f.awaitCertificate("corp-combined")
@@ -587,7 +590,7 @@ func TestAChangeOfLayout(t *testing.T) {
 }
 
 func TestAPolicyModulesCredential(t *testing.T) {
-	f := newFixture(t, &racredential.Reconciler{})
+	f := newFixture(t, &racredential.Reconciler{Interval: quickly})
 	f.makeIssuer(cmmeta.ConditionTrue)
 	f.createCredential(func(rc *v1alpha1.RACredential) {
 		rc.Spec.Purpose = v1alpha1.PurposePolicyModule
@@ -603,7 +606,7 @@ func TestAPolicyModulesCredential(t *testing.T) {
 }
 
 func TestALeftOverSecretIsNotTaken(t *testing.T) {
-	f := newFixture(t, &racredential.Reconciler{})
+	f := newFixture(t, &racredential.Reconciler{Interval: quickly})
 	f.makeIssuer(cmmeta.ConditionTrue)
 	f.createCredential()
 	f.issue("corp-signing")
@@ -616,7 +619,7 @@ func TestALeftOverSecretIsNotTaken(t *testing.T) {
 
 func TestTheOverlapEndsByTheClock(t *testing.T) {
 	clock := clocktesting.NewFakePassiveClock(time.Now())
-	f := newFixture(t, &racredential.Reconciler{Clock: clock})
+	f := newFixture(t, &racredential.Reconciler{Clock: clock, Interval: quickly})
 	f.ready()
 	clock.SetTime(time.Now().Add(life + time.Hour))
 	f.edit(func(rc *v1alpha1.RACredential) { rc.Annotations = map[string]string{v1alpha1.AnnotationReconcile: "1"} })
@@ -643,7 +646,7 @@ func TestTheOverlapEndsByTheClock(t *testing.T) {
 }
 
 func TestAnEndpointHoldsWhatItShows(t *testing.T) {
-	f := newFixture(t, &racredential.Reconciler{})
+	f := newFixture(t, &racredential.Reconciler{Interval: quickly})
 	f.ready()
 	first := f.keyring().IDs()[0]
 	f.showGeneration(first)
@@ -679,7 +682,7 @@ func (f *fixture) showGeneration(id string) {
 
 func TestMetrics(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
-	f := newFixture(t, &racredential.Reconciler{Registerer: registry})
+	f := newFixture(t, &racredential.Reconciler{Registerer: registry, Interval: quickly})
 	f.createCredential()
 	testenv.Eventually(t, "a credential that is not ready", func(context.Context) error { return gauge(registry, "scepter_racredential_ready", 0) })
 	f.makeIssuer(cmmeta.ConditionTrue)
@@ -722,7 +725,7 @@ func gauge(registry *prometheus.Registry, name string, want float64) error {
 }
 
 func TestDeletedCredentialsAreLeftAlone(t *testing.T) {
-	r := &racredential.Reconciler{}
+	r := &racredential.Reconciler{Interval: quickly}
 	f := newFixture(t, r)
 	result, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKey{Namespace: f.namespace, Name: "gone"}})
 	if err != nil || result.RequeueAfter != 0 {

@@ -1,6 +1,7 @@
 package racredential
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -98,7 +99,7 @@ func (r *Reconciler) report(
 	if err := errors.Join(seen.err(), done.err()); err != nil {
 		return ctrl.Result{}, err
 	}
-	return ctrl.Result{RequeueAfter: wakeUp(p.rotation.Next, now)}, nil
+	return ctrl.Result{RequeueAfter: wakeUp(p.rotation.Next, now, cmp.Or(r.Interval, defaultInterval))}, nil
 }
 
 func (r *Reconciler) writeStatus(ctx context.Context, rc *v1alpha1.RACredential, status v1alpha1.RACredentialStatus) error {
@@ -118,10 +119,11 @@ func (r *Reconciler) writeStatus(ctx context.Context, rc *v1alpha1.RACredential,
 	return nil
 }
 
-// wakeUp turns a deadline into a delay; zero for never.
-func wakeUp(next, now time.Time) time.Duration {
+// wakeUp is the delay until the next deadline, zero for none, or the next look at the
+// keyring, whichever is earlier.
+func wakeUp(next, now time.Time, interval time.Duration) time.Duration {
 	if next.IsZero() {
-		return 0
+		return interval
 	}
-	return next.Sub(now) + rand.N(wakeUpSpread)
+	return min(interval, max(0, next.Sub(now))+rand.N(wakeUpSpread))
 }

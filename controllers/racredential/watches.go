@@ -14,11 +14,6 @@ import (
 	"github.com/scepter-pki/scepter/controllers/internal/issuer"
 )
 
-// credentialOfSecret follows the label that sources and keyrings carry.
-func credentialOfSecret(_ context.Context, secret client.Object) []ctrl.Request {
-	return requestFor(secret.GetNamespace(), secret.GetLabels()[v1alpha1.LabelRACredential])
-}
-
 func credentialOfEndpoint(_ context.Context, obj client.Object) []ctrl.Request {
 	return requestFor(obj.GetNamespace(), shown(obj).Name)
 }

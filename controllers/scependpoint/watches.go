@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -93,11 +94,26 @@ func watchOwned(mgr ctrl.Manager, c controller.Controller, kind schema.GroupVers
 	if !ok {
 		return fmt.Errorf("watch %s: %T is no object", kind.Kind, made)
 	}
+	if err := cacheFirst(mgr.GetCache(), object); err != nil {
+		return fmt.Errorf("watch %s: %w", kind.Kind, err)
+	}
 	owner := handler.EnqueueRequestForOwner(mgr.GetScheme(), mgr.GetRESTMapper(), &v1alpha1.ScepEndpoint{}, handler.OnlyControllerOwner())
 	if err := c.Watch(source.Kind(mgr.GetCache(), object, owner)); err != nil {
 		return fmt.Errorf("watch %s: %w", kind.Kind, err)
 	}
 	return nil
+}
+
+// syncLimit is how long a newly watched kind may take to be read once.
+const syncLimit = 30 * time.Second
+
+// cacheFirst has a kind in the cache before its watch begins: a controller starts
+// its sources at its own time, and a read before that would fail.
+func cacheFirst(c cache.Cache, object client.Object) error {
+	ctx, cancel := context.WithTimeout(context.Background(), syncLimit)
+	defer cancel()
+	_, err := c.GetInformer(ctx, object)
+	return err
 }
 
 // labelledEndpoint is the endpoint whose name an object carries as a label.

@@ -118,9 +118,14 @@ func (r *Rig) Install(ctx context.Context) error {
 // what the rig put into it.
 func (r *Rig) Down(ctx context.Context) error {
 	if Current() {
-		return r.helm(ctx, "uninstall", Release, "--namespace", SystemNamespace, "--wait")
+		return r.Uninstall(ctx)
 	}
 	return r.Cluster.Down(ctx)
+}
+
+// Uninstall removes the Helm release; the CRDs and all custom resources stay.
+func (r *Rig) Uninstall(ctx context.Context) error {
+	return r.helm(ctx, "uninstall", Release, "--namespace", SystemNamespace, "--ignore-not-found", "--wait")
 }
 
 // Describe says in a line what the cluster is.
