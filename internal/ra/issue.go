@@ -10,12 +10,9 @@ import (
 	"github.com/scepter-pki/scepter/internal/scep"
 )
 
-// issueCertificate records the request and waits for the issuer. While it waits,
-// it leaves the processor to others; where too many wait already, the device is
-// told to poll at once.
+// issueCertificate records the request and waits for the issuer. Where too many
+// wait already, the device is told to poll at once.
 func (b *backend) issueCertificate(ctx context.Context, e *enrolment) (*scep.Reply, error) {
-	resume := leaveProcessor(ctx)
-	defer resume()
 	if e.record == nil {
 		var err error
 		if e.record, err = e.issuer.Record(ctx, e.order()); err != nil {

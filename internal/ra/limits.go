@@ -1,15 +1,9 @@
 package ra
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
-	"net/http"
 	"runtime"
-	"strconv"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -70,14 +64,12 @@ func (b *budget) leave() {
 // processor guards cryptography: a bounded queue before a bounded room.
 type processor struct {
 	room, queue *budget
-	maxMessage  int64
 }
 
 func newProcessor(gauge func(resource string) prometheus.Gauge) *processor {
 	return &processor{
-		room:       newBudget(runtime.GOMAXPROCS(0)*slotsPerCPU, gauge("cryptography")),
-		queue:      newBudget(maxQueued, gauge("queue")),
-		maxMessage: int64(scep.DefaultLimits.MaxMessageBytes),
+		room:  newBudget(runtime.GOMAXPROCS(0)*slotsPerCPU, gauge("cryptography")),
+		queue: newBudget(maxQueued, gauge("queue")),
 	}
 }
 
@@ -100,57 +92,13 @@ func (p *processor) enter(ctx context.Context) error {
 	return nil
 }
 
-// place is a request's place in the room, which it can leave for a while.
-type place struct{ room *budget }
-
-type placeKey struct{}
-
-// leaveProcessor gives the place of a request to others until resume is called.
-func leaveProcessor(ctx context.Context) (resume func()) {
-	p, ok := ctx.Value(placeKey{}).(*place)
-	if !ok {
-		return func() {}
+// run does the cryptography of one message when there is room for it. The error
+// is a *scep.UnavailableError; the work was then not done.
+func (p *processor) run(ctx context.Context, work func()) error {
+	if err := p.enter(ctx); err != nil {
+		return &scep.UnavailableError{RetryAfter: busyRetryAfter, Err: err}
 	}
-	p.room.leave()
-	// Coming back is not refused: the answer only has to be signed.
-	return sync.OnceFunc(func() { _ = p.room.enter(context.WithoutCancel(ctx)) })
-}
-
-// guard lets PKIOperations in as there is room. The message is read before, so
-// that a slow sender takes nobody's place.
-func (p *processor) guard(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !needsProcessor(r) {
-			next.ServeHTTP(w, r)
-			return
-		}
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, p.maxMessage))
-		if err != nil {
-			refuseBody(w, err)
-			return
-		}
-		if err := p.enter(r.Context()); err != nil {
-			w.Header().Set("Retry-After", strconv.Itoa(int(busyRetryAfter.Seconds())))
-			http.Error(w, "try again later", http.StatusServiceUnavailable)
-			return
-		}
-		defer p.room.leave()
-		r = r.WithContext(context.WithValue(r.Context(), placeKey{}, &place{p.room}))
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		next.ServeHTTP(w, r)
-	})
-}
-
-func refuseBody(w http.ResponseWriter, err error) {
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		http.Error(w, "message too large", http.StatusRequestEntityTooLarge)
-		return
-	}
-	http.Error(w, "the message could not be read", http.StatusBadRequest)
-}
-
-// needsProcessor says whether a request carries a message.
-func needsProcessor(r *http.Request) bool {
-	return r.Method == http.MethodPost || strings.Contains(strings.ToLower(r.URL.RawQuery), "message=")
+	defer p.room.leave()
+	work()
+	return nil
 }

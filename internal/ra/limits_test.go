@@ -6,36 +6,44 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/scepter-pki/scepter/internal/scep"
 )
 
 func gauge(string) prometheus.Gauge { return prometheus.NewGauge(prometheus.GaugeOpts{Name: "test"}) }
 
 // small is a processor with one place and one in the queue.
 func small() *processor {
-	return &processor{room: newBudget(1, gauge("")), queue: newBudget(1, gauge("")), maxMessage: 8}
-}
-
-func send(h http.Handler, method, target, body string) *httptest.ResponseRecorder {
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequest(method, target, strings.NewReader(body)))
-	return w
+	return &processor{room: newBudget(1, gauge("")), queue: newBudget(1, gauge(""))}
 }
 
 func TestProcessorIsFull(t *testing.T) {
 	p := small()
 	p.room.tryEnter()
 	p.queue.tryEnter()
-	served := p.guard(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	w := send(served, http.MethodPost, "/?operation=PKIOperation", "m")
-	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
-		t.Errorf("status %d, Retry-After %q; want 503 with one", w.Code, w.Header().Get("Retry-After"))
+	err := p.run(t.Context(), func() { t.Error("the work was done") })
+	var unavailable *scep.UnavailableError
+	if !errors.As(err, &unavailable) || unavailable.RetryAfter != busyRetryAfter || !errors.Is(err, errBusy) {
+		t.Errorf("error %v, want an UnavailableError because of %v", err, errBusy)
 	}
-	if w := send(served, http.MethodGet, "/?operation=GetCACaps", ""); w.Code != http.StatusOK {
-		t.Errorf("GetCACaps has to wait for messages: status %d", w.Code)
+}
+
+func TestProcessorGivesThePlaceBack(t *testing.T) {
+	p := small()
+	for range 2 {
+		worked := false
+		if err := p.run(t.Context(), func() { worked = !p.room.tryEnter() }); err != nil {
+			t.Fatal(err)
+		}
+		if !worked {
+			t.Error("the work was not done, or took no place")
+		}
+	}
+	if len(p.room.places) != 0 {
+		t.Error("the place was not given back")
 	}
 }
 
@@ -52,34 +60,6 @@ func TestProcessorQueue(t *testing.T) {
 	cancel()
 	if err := p.enter(ctx); !errors.Is(err, errBusy) {
 		t.Errorf("error %v, want %v", err, errBusy)
-	}
-}
-
-func TestMessageTooLarge(t *testing.T) {
-	served := small().guard(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it was served") }))
-	if w := send(served, http.MethodPost, "/", "nine bytes"); w.Code != http.StatusRequestEntityTooLarge {
-		t.Errorf("status %d, want 413", w.Code)
-	}
-}
-
-// While a request waits for the issuer, another gets its place.
-func TestWaitingLeavesTheProcessor(t *testing.T) {
-	p := small()
-	var inner http.Handler = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		if p.room.tryEnter() {
-			t.Error("the place is free while the request has it")
-		}
-		resume := leaveProcessor(r.Context())
-		if !p.room.tryEnter() {
-			t.Error("the place is taken while the request waits")
-		}
-		p.room.leave()
-		resume()
-		resume()
-	})
-	send(p.guard(inner), http.MethodPost, "/", "m")
-	if len(p.room.places) != 0 {
-		t.Error("the place was not given back")
 	}
 }
 

@@ -84,8 +84,9 @@ func (s *Server) newDeviceHandler() http.Handler {
 		Observer: observer{r},
 		BareURL:  http.HandlerFunc(serveBareURL),
 		Logger:   s.options.Logger,
+		Guard:    newProcessor(s.metrics.InFlight).run,
 	})
-	return identifyClient(s.reloader.Current, newProcessor(s.metrics.InFlight).guard(handler))
+	return identifyClient(s.reloader.Current, handler)
 }
 
 func (s *Server) identity() *scep.Identity {
