@@ -14,40 +14,24 @@ import (
 
 	"github.com/scepter-pki/scepter/internal/scep"
 	"github.com/scepter-pki/scepter/internal/scep/sceptest"
+	"github.com/scepter-pki/scepter/test/stock"
 )
 
 const challenge = "correct-horse"
 
-// packages are the Debian packages the clients come from, by command.
-var packages = map[string][]string{
-	"pki":        {"strongswan-pki", "libstrongswan-extra-plugins"},
-	"scepclient": {"scep"},
-	"openssl":    {"openssl"},
-}
+// installed installs the clients, once, if that is possible and needed.
+var installed = sync.OnceValue(func() error { return stock.Install(context.Background(), os.Stderr) })
 
-var aptGet sync.Mutex
-
-// command finds a client, and installs it if that is possible and needed. The
-// clients are what is tested with: a machine without them fails the test.
+// command finds a client. The clients are what is tested with: a machine without
+// them fails the test.
 func command(t *testing.T, name string) string {
 	t.Helper()
-	aptGet.Lock()
-	defer aptGet.Unlock()
-	if path, err := exec.LookPath(name); err == nil {
-		return path
-	}
-	install := append([]string{"install", "-y", "--no-install-recommends"}, packages[name]...)
-	for _, args := range [][]string{{"update"}, install} {
-		if os.Geteuid() != 0 {
-			break
-		}
-		if out, err := exec.CommandContext(t.Context(), "apt-get", args...).CombinedOutput(); err != nil {
-			t.Logf("apt-get %s: %v\n%s", strings.Join(args, " "), err, out)
-		}
+	if err := installed(); err != nil {
+		t.Fatal(err)
 	}
 	path, err := exec.LookPath(name)
 	if err != nil {
-		t.Fatalf("%s is missing: apt-get install %s", name, strings.Join(packages[name], " "))
+		t.Fatal(err)
 	}
 	return path
 }

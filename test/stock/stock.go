@@ -1,7 +1,6 @@
 // Package stock runs SCEP clients that were written elsewhere, as Debian ships
-// them: strongSwan's "pki --scep" (packages strongswan-pki and
-// libstrongswan-extra-plugins) and micromdm's scepclient (package scep). They
-// are the proof that a device which has never heard of Scepter is served.
+// them: strongSwan's "pki --scep" and micromdm's scepclient. They are the proof
+// that a device which has never heard of Scepter is served.
 package stock
 
 import (
@@ -20,8 +19,11 @@ import (
 	"time"
 )
 
-// Packages are the Debian packages that hold the clients.
-var Packages = []string{"strongswan-pki", "libstrongswan-extra-plugins", "scep"}
+// Packages are the Debian packages that hold the clients, and openssl to look at
+// what they got. Of strongSwan's plugins,
+// the extra ones speak HTTP and the standard ones have OpenSSL in them, without
+// which there is no HTTPS, and RSA keys with p < q decrypt wrongly now and then.
+var Packages = []string{"strongswan-pki", "libstrongswan-extra-plugins", "libstrongswan-standard-plugins", "scep", "openssl"}
 
 // Runner starts a program where the client is meant to stand: on this machine,
 // or inside the namespaces of a cluster.
