@@ -99,7 +99,7 @@ func (d *demo) steps() []step {
 }
 
 func (d *demo) installClients(ctx context.Context) (string, error) {
-	if err := stock.Install(ctx, d.show.log); err != nil {
+	if err := stock.Install(ctx); err != nil {
 		return "", err
 	}
 	return strings.Join(stock.Packages, ", "), nil

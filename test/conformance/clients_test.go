@@ -20,7 +20,7 @@ import (
 const challenge = "correct-horse"
 
 // installed installs the clients, once, if that is possible and needed.
-var installed = sync.OnceValue(func() error { return stock.Install(context.Background(), os.Stderr) })
+var installed = sync.OnceValue(func() error { return stock.Install(context.Background()) })
 
 // command finds a client. The clients are what is tested with: a machine without
 // them fails the test.

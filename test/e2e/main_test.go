@@ -87,7 +87,7 @@ func fail(err error) int {
 
 // newTier returns a tier also with an error, if there is something to take down.
 func newTier(ctx context.Context, dir string, log io.Writer) (*tier, error) {
-	if err := stock.Install(ctx, log); err != nil {
+	if err := stock.Install(ctx); err != nil {
 		return nil, err
 	}
 	r, err := rig.Up(ctx, rig.Options{Name: "e2e", Dir: dir, Log: log})

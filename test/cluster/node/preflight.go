@@ -3,13 +3,12 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 
 	"github.com/scepter-pki/scepter/test/cluster/internal/progress"
+	"github.com/scepter-pki/scepter/test/debian"
 )
 
 // ErrNotRoot is returned where a cluster is wanted by an ordinary user.
@@ -40,7 +39,7 @@ func Preflight(ctx context.Context, report *progress.Reporter) error {
 		return nil
 	}
 	done := report.Step("install " + strings.Join(missing, " "))
-	err := install(ctx, missing)
+	err := debian.Install(ctx, missing...)
 	done(err)
 	return err
 }
@@ -60,33 +59,4 @@ func missingPackages(files map[string]string, isThere func(string) bool) []strin
 func isThere(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
-}
-
-func install(ctx context.Context, packages []string) error {
-	hint := "apt-get install " + strings.Join(packages, " ")
-	if _, err := exec.LookPath("apt-get"); err != nil {
-		return fmt.Errorf("this machine has no apt-get; it needs what Debian installs with: %s", hint)
-	}
-	install := append([]string{"install", "--yes", "--no-install-recommends"}, packages...)
-	if aptGet(ctx, install) == nil {
-		return nil
-	}
-	if err := aptGet(ctx, []string{"update"}); err != nil { // the lists may be old or absent
-		return fmt.Errorf("%w; try yourself: %s", err, hint)
-	}
-	if err := aptGet(ctx, install); err != nil {
-		return fmt.Errorf("%w; try yourself: %s", err, hint)
-	}
-	return nil
-}
-
-func aptGet(ctx context.Context, args []string) error {
-	cmd := exec.CommandContext(ctx, "apt-get", args...)
-	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-		return fmt.Errorf("apt-get %s: %w: %s", args[0], err, lines[len(lines)-1])
-	}
-	return nil
 }
