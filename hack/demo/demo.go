@@ -238,8 +238,15 @@ func (d *demo) heal(ctx context.Context) (string, error) {
 	if err := rig.Wait(ctx, "the endpoint to be Ready again", readyLimit, ready); err != nil {
 		return "", err
 	}
-	_, err := d.enrolOnce(ctx, d.clients[0], "https")
-	return "and a device enrolled afterwards", err
+	// The ingress controller takes a moment to hear of the new servers.
+	enrols := func(ctx context.Context) (bool, string, error) {
+		_, err := d.enrolOnce(ctx, d.clients[0], "https")
+		return err == nil, "", err
+	}
+	if err := rig.Wait(ctx, "a device to enrol", readyLimit, enrols); err != nil {
+		return "", err
+	}
+	return "and a device enrolled afterwards", nil
 }
 
 func (d *demo) replaced(old *appsv1.Deployment) rig.Check {
