@@ -2,7 +2,6 @@ package render
 
 import (
 	"bytes"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,12 +11,11 @@ import (
 
 	"github.com/scepter-pki/scepter/api/v1alpha1"
 	"github.com/scepter-pki/scepter/internal/raconfig"
+	"github.com/scepter-pki/scepter/test/golden"
 )
 
-var update = flag.Bool("update", false, "write the golden files")
-
-// golden is the content of a testdata/<case>.in.yaml.
-type golden struct {
+// goldenCase is the content of a testdata/<case>.in.yaml.
+type goldenCase struct {
 	Endpoint  v1alpha1.ScepEndpoint          `json:"endpoint"`
 	Templates []v1alpha1.CertificateTemplate `json:"templates"`
 	// ActiveGeneration left out: no configuration can be made yet.
@@ -31,7 +29,7 @@ func TestChildrenGolden(t *testing.T) {
 	}
 	for _, in := range cases {
 		t.Run(strings.TrimSuffix(filepath.Base(in), ".in.yaml"), func(t *testing.T) {
-			compare(t, strings.TrimSuffix(in, ".in.yaml")+".out.yaml", renderCase(t, in))
+			golden.Compare(t, strings.TrimSuffix(in, ".in.yaml")+".out.yaml", renderCase(t, in))
 		})
 	}
 }
@@ -42,7 +40,7 @@ func renderCase(t *testing.T, in string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var g golden
+	var g goldenCase
 	if err := yaml.UnmarshalStrict(raw, &g); err != nil {
 		t.Fatal(err)
 	}
@@ -71,29 +69,13 @@ func renderCase(t *testing.T, in string) []byte {
 	return out.Bytes()
 }
 
-func compare(t *testing.T, file string, got []byte) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, got, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs; run with -update and read the diff. Got:\n%s", file, got)
-	}
-}
-
 func TestConfigIsReadByTheServers(t *testing.T) {
 	for _, in := range []string{"minimal", "everything", "passthrough"} {
 		raw, err := os.ReadFile("testdata/" + in + ".in.yaml")
 		if err != nil {
 			t.Fatal(err)
 		}
-		var g golden
+		var g goldenCase
 		if err := yaml.Unmarshal(raw, &g); err != nil {
 			t.Fatal(err)
 		}

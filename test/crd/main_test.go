@@ -4,8 +4,6 @@ package crd
 
 import (
 	"context"
-	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,7 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
-	"github.com/scepter-pki/scepter/test/internal/apiserver"
+	"github.com/scepter-pki/scepter/test/apiserver"
 	"github.com/scepter-pki/scepter/test/internal/manifest"
 )
 
@@ -30,17 +28,10 @@ const (
 var server *apiserver.Server
 
 func TestMain(m *testing.M) {
-	var err error
-	if server, err = apiserver.Start(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	if err := server.Stop(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
+	apiserver.Main(m, func(s *apiserver.Server) error {
+		server = s
+		return nil
+	})
 }
 
 // namespace makes a namespace for one test.

@@ -3,9 +3,7 @@ package crd
 import (
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,10 +17,9 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/scepter-pki/scepter/api/v1alpha1"
+	"github.com/scepter-pki/scepter/test/golden"
 	"github.com/scepter-pki/scepter/test/internal/manifest"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // TestSamples applies config/samples as a person would.
 func TestSamples(t *testing.T) {
@@ -88,7 +85,7 @@ func TestDefaults(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, "defaults."+strings.ToLower(kind)+".yaml", got)
+			golden.Compare(t, "testdata/defaults."+strings.ToLower(kind)+".yaml", got)
 		})
 	}
 }
@@ -192,22 +189,4 @@ func field(object *unstructured.Unstructured, path string) any {
 		return fmt.Sprint(err)
 	}
 	return value
-}
-
-// golden compares content with a file in testdata.
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatalf("%v (-update writes it)", err)
-	}
-	if string(got) != string(want) {
-		t.Errorf("not as in %s (-update writes it anew):\n%s", path, got)
-	}
 }

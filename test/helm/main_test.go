@@ -4,7 +4,6 @@ package helm
 import (
 	"bytes"
 	"context"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,12 +14,10 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/scepter-pki/scepter/test/apiserver"
 	"github.com/scepter-pki/scepter/test/cluster/build"
-	"github.com/scepter-pki/scepter/test/internal/apiserver"
 	"github.com/scepter-pki/scepter/test/internal/manifest"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 const releaseNamespace = "scepter-system"
 
@@ -32,28 +29,11 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	flag.Parse()
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func run(m *testing.M) (code int, err error) {
-	if server, err = apiserver.Start(); err != nil {
-		return 1, err
-	}
-	defer func() {
-		if stopErr := server.Stop(); err == nil {
-			err = stopErr
-		}
-	}()
-	if helm, err = helmProgram(server.Root); err != nil {
-		return 1, err
-	}
-	return m.Run(), nil
+	apiserver.Main(m, func(s *apiserver.Server) (err error) {
+		server = s
+		helm, err = helmProgram(s.Root)
+		return err
+	})
 }
 
 // helmProgram is the one that the environment variable HELM names; without it one is built.

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/scepter-pki/scepter/test/golden"
 )
 
 // TestGolden renders each testdata/<case>.values.yaml and compares with <case>.golden.yaml.
@@ -29,7 +31,7 @@ func TestGolden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			checkGolden(t, name+".golden.yaml", ownTemplates(got))
+			golden.Compare(t, name+".golden.yaml", []byte(ownTemplates(got)))
 		})
 	}
 }
@@ -86,22 +88,6 @@ func TestRoles(t *testing.T) {
 				t.Errorf("bindings are %q, want %q", got, test.bound)
 			}
 		})
-	}
-}
-
-func checkGolden(t *testing.T, path, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatalf("%v (-update writes it)", err)
-	}
-	if got != string(want) {
-		t.Errorf("not as in %s; \"go test ./test/helm -update\" writes it anew, then look at the diff", path)
 	}
 }
 

@@ -9,32 +9,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	certmanagerclient "github.com/cert-manager/cert-manager/pkg/client/clientset/versioned/typed/certmanager/v1"
-	"github.com/go-logr/logr"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/scepter-pki/scepter/test/apiserver"
 )
 
 const (
-	assetsVariable = "KUBEBUILDER_ASSETS"
-	startLimit     = 2 * time.Minute
-	resource       = "certificaterequests"
-	roleName       = "scepter-ra"
+	prepareLimit = 2 * time.Minute
+	resource     = "certificaterequests"
+	roleName     = "scepter-ra"
 )
 
 // admin reaches the API server of this test binary; Main sets it before any test runs.
@@ -42,55 +35,16 @@ var admin *rest.Config
 
 // Main starts the API server, runs the tests, stops the server, and exits.
 func Main(m *testing.M) {
-	ctrl.SetLogger(logr.FromSlogHandler(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "test environment:", err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func run(m *testing.M) (code int, err error) {
-	assets := os.Getenv(assetsVariable)
-	if assets == "" {
-		return 1, fmt.Errorf("set %s to a directory with etcd and kube-apiserver", assetsVariable)
-	}
-	crds, err := certManagerCRDs()
-	if err != nil {
-		return 1, err
-	}
-	env := &envtest.Environment{
-		BinaryAssetsDirectory:    assets,
-		ControlPlaneStartTimeout: startLimit,
-		ControlPlaneStopTimeout:  startLimit,
-		CRDInstallOptions:        envtest.CRDInstallOptions{Paths: []string{crds}, MaxTime: startLimit, ErrorIfPathMissing: true},
-	}
-	defer func() { err = errors.Join(err, env.Stop()) }()
-	if admin, err = env.Start(); err != nil {
-		return 1, fmt.Errorf("start API server: %w", err)
-	}
-	admin.QPS, admin.Burst = -1, -1
-	if err := prepare(); err != nil {
-		return 1, err
-	}
-	return m.Run(), nil
-}
-
-func certManagerCRDs() (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/cert-manager/cert-manager").Output()
-	if err != nil {
-		return "", fmt.Errorf("find cert-manager's module: %w", err)
-	}
-	return filepath.Join(strings.TrimSpace(string(out)), "deploy", "crds"), nil
+	apiserver.Main(m, func(s *apiserver.Server) error {
+		admin = s.Config
+		return prepare()
+	})
 }
 
 // prepare installs what a cluster has: the servers' role, and the stamping of the
 // requester's name, which cert-manager's webhook does.
 func prepare() error {
-	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), prepareLimit)
 	defer cancel()
 	client, err := kubernetes.NewForConfig(admin)
 	if err != nil {

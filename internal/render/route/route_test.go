@@ -2,7 +2,6 @@ package route
 
 import (
 	"bytes"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,12 +10,11 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/scepter-pki/scepter/api/v1alpha1"
+	"github.com/scepter-pki/scepter/test/golden"
 )
 
-var update = flag.Bool("update", false, "write the golden files")
-
-// golden is the content of a testdata/<case>.in.yaml.
-type golden struct {
+// goldenCase is the content of a testdata/<case>.in.yaml.
+type goldenCase struct {
 	Exposure   v1alpha1.Exposure `json:"exposure"`
 	Controller string            `json:"controller"`
 	Served     GatewayKinds      `json:"served"`
@@ -29,7 +27,7 @@ func TestChildrenGolden(t *testing.T) {
 	}
 	for _, in := range cases {
 		t.Run(strings.TrimSuffix(filepath.Base(in), ".in.yaml"), func(t *testing.T) {
-			compare(t, strings.TrimSuffix(in, ".in.yaml")+".out.yaml", renderCase(t, in))
+			golden.Compare(t, strings.TrimSuffix(in, ".in.yaml")+".out.yaml", renderCase(t, in))
 		})
 	}
 }
@@ -40,7 +38,7 @@ func renderCase(t *testing.T, in string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var g golden
+	var g goldenCase
 	if err := yaml.UnmarshalStrict(raw, &g); err != nil {
 		t.Fatal(err)
 	}
@@ -60,22 +58,6 @@ func renderCase(t *testing.T, in string) []byte {
 		out.Write(document)
 	}
 	return out.Bytes()
-}
-
-func compare(t *testing.T, file string, got []byte) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, got, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs; run with -update and read the diff. Got:\n%s", file, got)
-	}
 }
 
 func TestByController(t *testing.T) {
