@@ -72,6 +72,9 @@ const (
 	LabelSigner = GroupName + "/signer"
 	// AnnotationTemplate names the endpoint's template entry that a CertificateRequest was judged by.
 	AnnotationTemplate = GroupName + "/template"
+	// AnnotationChallenge names the endpoint's challenge that admitted a CertificateRequest;
+	// it is absent where a certificate authenticated its renewal.
+	AnnotationChallenge = GroupName + "/challenge"
 	// AnnotationKeepUntil is the RFC 3339 time before which a CertificateRequest is never pruned.
 	AnnotationKeepUntil = GroupName + "/keep-until"
 	// AnnotationNudge is touched on pods after a mounted Secret or ConfigMap

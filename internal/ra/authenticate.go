@@ -24,19 +24,59 @@ func (b *backend) authenticate(ctx context.Context, e *enrolment) (*scep.Reply, 
 	if e.record != nil {
 		return nil, nil
 	}
-	name, err := e.snapshot.Challenges.Verify(ctx, challenge.Attempt{Password: e.request.ChallengePassword})
-	if err != nil {
-		return nil, &scep.UnavailableError{RetryAfter: retryAfter, Err: err}
+	if err := b.admit(ctx, e); err != nil {
+		return nil, err
 	}
-	if name == "" {
-		if err := e.authenticateByCertificate(b.now()); err != nil {
-			return nil, err
-		}
-		name = byCertificate
-	}
-	e.admitted = name
 	b.recorder.step(ctx, e, audit.Authenticated, audit.StepAuthenticated)
 	return nil, nil
+}
+
+// admit asks the challenges first, because those that are told how an enrolment
+// ends have to be told of renewals too. But where a certificate suffices, no
+// one-time challenge is spent.
+func (b *backend) admit(ctx context.Context, e *enrolment) error {
+	attempt := e.attempt(ctx)
+	attempt.Password = e.request.ChallengePassword
+	admission, err := e.snapshot.Challenges.Verify(ctx, attempt)
+	refused, isRefusal := refusal.As(err)
+	if err != nil && !isRefusal {
+		return &scep.UnavailableError{RetryAfter: retryAfter, Err: err}
+	}
+	if admission != nil && admission.ID == nil {
+		e.admission, e.admitted = admission, admission.Challenge
+		return nil
+	}
+	unfit := e.authenticateByCertificate(b.now())
+	switch {
+	case unfit == nil:
+		e.admitted = byCertificate
+	case admission != nil:
+		e.admission, e.admitted = admission, admission.Challenge
+	case isRefusal && reasonOf(unfit) == refusal.ChallengeWrong:
+		return refused
+	default:
+		return unfit
+	}
+	return nil
+}
+
+func reasonOf(err error) refusal.Reason {
+	if refused, ok := refusal.As(err); ok {
+		return refused.Reason
+	}
+	return ""
+}
+
+// attempt is what challenges are shown of the request, but for its password.
+func (e *enrolment) attempt(ctx context.Context) challenge.Attempt {
+	from := clientFrom(ctx)
+	return challenge.Attempt{
+		TransactionID: e.request.TransactionID,
+		CSR:           e.request.CSR,
+		Signer:        e.request.Signer,
+		Template:      e.template.Name,
+		Client:        challenge.Client{Address: from.address, UserAgent: from.userAgent},
+	}
 }
 
 func (e *enrolment) authenticateByCertificate(now time.Time) error {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/scepter-pki/scepter/internal/ra/audit"
+	"github.com/scepter-pki/scepter/internal/ra/challenge"
 	"github.com/scepter-pki/scepter/internal/ra/issue"
 	"github.com/scepter-pki/scepter/internal/ra/policy"
 	"github.com/scepter-pki/scepter/internal/ra/reload"
@@ -39,9 +40,10 @@ type enrolment struct {
 	selfSign bool // the signer is self-signed and proves nothing but a key
 	started  time.Time
 
-	record   *issue.Record // recalled, or made
-	admitted string        // what authenticated it: a challenge's name, or byCertificate
-	grant    *policy.Grant
+	record    *issue.Record        // recalled, or made
+	admitted  string               // what authenticated it: a challenge's name, or byCertificate
+	admission *challenge.Admission // nil if a certificate did, or while it is recalled
+	grant     *policy.Grant
 }
 
 // step is one part of the pipeline. A reply ends it; so does an error, of which
@@ -119,7 +121,12 @@ func (b *backend) run(ctx context.Context, e *enrolment) (*scep.Reply, error) {
 
 // order is what the issuer is asked for.
 func (e *enrolment) order() issue.Order {
-	return issue.Order{Request: e.identification(), Template: e.template.Name, Grant: e.grant}
+	return issue.Order{
+		Request:   e.identification(),
+		Template:  e.template.Name,
+		Grant:     e.grant,
+		Admission: e.admission,
+	}
 }
 
 func (e *enrolment) identification() issue.Request {

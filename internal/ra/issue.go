@@ -24,7 +24,7 @@ func (b *backend) issueCertificate(ctx context.Context, e *enrolment) (*scep.Rep
 		defer b.waiting.leave()
 		e.record = e.issuer.Await(ctx, e.record)
 	}
-	return answer(e.record)
+	return b.answer(ctx, e)
 }
 
 // answers says what a device is told of each state of its record.
@@ -36,7 +36,17 @@ var answers = map[issue.State]func(*issue.Record) (*scep.Reply, error){
 	issue.Failed:  refuse(refusal.IssuerFailed, "the issuer failed; try again later"),
 }
 
-func answer(r *issue.Record) (*scep.Reply, error) { return answers[r.State](r) }
+// answer tells the device what its record came to.
+func (b *backend) answer(ctx context.Context, e *enrolment) (*scep.Reply, error) {
+	reply, err := answers[e.record.State](e.record)
+	if err != nil || reply.Status != scep.StatusSuccess {
+		return reply, err
+	}
+	if held, err := b.tellSuccess(ctx, e); held != nil || err != nil {
+		return held, err
+	}
+	return reply, nil
+}
 
 // handOut gives the certificate away if it is what was asked for.
 func handOut(r *issue.Record) (*scep.Reply, error) {

@@ -37,5 +37,5 @@ func (b *backend) collect(ctx context.Context, e *enrolment) (*scep.Reply, error
 	}
 	e.record = record
 	b.recorder.step(ctx, e, audit.Recalled, audit.StepRecalled)
-	return answer(e.record)
+	return b.answer(ctx, e)
 }

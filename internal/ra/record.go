@@ -31,6 +31,7 @@ func (r *recorder) step(ctx context.Context, e *enrolment, code audit.Code, funn
 // conclude turns what the pipeline came to into a reply, and records it.
 func (b *backend) conclude(ctx context.Context, e *enrolment, reply *scep.Reply, err error) (*scep.Reply, error) {
 	if refused, ok := refusal.As(err); ok {
+		b.tellFailure(ctx, e, refused)
 		b.recorder.ended(ctx, e, ending{audit.AnsweredFailure, audit.ResultFailure, string(refused.Reason), err})
 		return scep.Fail(refused.FailInfo(), refused.Text), nil
 	}

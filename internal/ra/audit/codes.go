@@ -16,6 +16,7 @@ const (
 	Authenticated        Code = "SCEP1030"
 	Judged               Code = "SCEP1040"
 	RequestRecorded      Code = "SCEP1050"
+	OutcomeNotTold       Code = "SCEP1051"
 	AnsweredSuccess      Code = "SCEP1060"
 	AnsweredPending      Code = "SCEP1061"
 	AnsweredFailure      Code = "SCEP1062"
@@ -33,6 +34,7 @@ var descriptions = map[Code]string{
 	Authenticated:        "request authenticated",
 	Judged:               "request allowed by the template",
 	RequestRecorded:      "CertificateRequest recorded",
+	OutcomeNotTold:       "challenge could not be told how the enrolment ended",
 	AnsweredSuccess:      "certificate handed out",
 	AnsweredPending:      "device told to poll",
 	AnsweredFailure:      "request refused",

@@ -2,43 +2,109 @@
 // challenge is a file; an endpoint has a list of them, any of which suffices.
 package challenge
 
-import "context"
+import (
+	"context"
+	"crypto/x509"
+	"time"
+
+	"github.com/scepter-pki/scepter/internal/ra/refusal"
+)
 
 // Attempt is what a device brings.
 type Attempt struct {
-	// Password of the CSR (RFC 2985, section 5.4.1), in UTF-8; "" if absent.
+	// Password of the CSR (RFC 2985, section 5.4.1), in UTF-8; "" if absent, and
+	// where an outcome is told.
 	Password string
+	// TransactionID as the device chose it (RFC 8894, section 3.2.1.1).
+	TransactionID string
+	CSR           *x509.CertificateRequest
+	// Signer of the message; often a certificate that the device signed itself.
+	Signer *x509.Certificate
+	// Template is the endpoint's name of the template that the request matched.
+	Template string
+	Client   Client
+}
+
+// Client is what a listener knows of who sent a message.
+type Client struct {
+	// Address is an IP address, behind the proxies that are trusted.
+	Address   string
+	UserAgent string
+}
+
+// Admission is what a challenge that lets a device in says of it.
+type Admission struct {
+	// Challenge is the name of the entry. It is recorded with the request, and
+	// finds the entry's Outcome again on any server.
+	Challenge string
+	// ID of a one-time challenge names the issuance, so that there is only one;
+	// nil for challenges that may be used again.
+	ID []byte
+	// Expires is the end of the challenge; zero if it has none.
+	Expires time.Time
+	// Rekey is for how long, after its first use, a one-time challenge also serves
+	// a request with another key for the same names.
+	Rekey time.Duration
+	// Data is for the template's rules.
+	Data map[string]any
 }
 
 // Verifier is one entry of an endpoint's challenges.
 type Verifier interface {
 	// Name of the entry, for audit records and metrics.
 	Name() string
-	// Verify says whether the attempt is good. An error means that it could not
-	// be told; it holds no secret.
-	Verify(ctx context.Context, attempt Attempt) (bool, error)
+	// Verify says whether the attempt is good: nil and nil mean no. A
+	// *refusal.Error means no as well, with a reason that the device may know. Any
+	// other error means that it could not be told. No error holds a secret.
+	Verify(ctx context.Context, attempt Attempt) (*Admission, error)
+}
+
+// Outcome is a Verifier that is told how the enrolments end which it admitted. A
+// server may be told of an end again: after a restart, or when the device asks again.
+type Outcome interface {
+	Verifier
+	// Succeeded is called before a certificate is handed out, each time. An error
+	// holds it back: a *refusal.Error for good, any other until the device polls.
+	Succeeded(ctx context.Context, attempt Attempt, certificate *x509.Certificate) error
+	// Failed is called when an admitted enrolment is refused. Its error is only logged.
+	Failed(ctx context.Context, attempt Attempt, reason *refusal.Error) error
 }
 
 // List is the challenges of an endpoint.
 type List []Verifier
 
-// Verify asks every entry, and returns the name of one that lets the device in,
-// or "". It goes on where an entry fails, and returns that error only if no other
-// entry says yes.
-func (l List) Verify(ctx context.Context, attempt Attempt) (string, error) {
-	var name string
-	var failed error
+// Verify asks the entries in turn until one lets the device in. If none does, a
+// refusal with a reason counts more than an entry that could not tell.
+func (l List) Verify(ctx context.Context, attempt Attempt) (*Admission, error) {
+	var refused, failed error
 	for _, v := range l {
-		ok, err := v.Verify(ctx, attempt)
-		if ok && name == "" {
-			name = v.Name()
+		admission, err := v.Verify(ctx, attempt)
+		if admission != nil && err == nil {
+			return admission, nil
 		}
-		if err != nil {
-			failed = err
+		if _, isRefusal := refusal.As(err); isRefusal {
+			refused = first(refused, err)
+		} else {
+			failed = first(failed, err)
 		}
 	}
-	if name != "" {
-		return name, nil
+	return nil, first(refused, failed)
+}
+
+func first(a, b error) error {
+	if a != nil {
+		return a
 	}
-	return "", failed
+	return b
+}
+
+// Outcome finds the entry of a name that wants to know how its enrolments end; nil
+// if there is none, or if it does not care.
+func (l List) Outcome(name string) Outcome {
+	for _, v := range l {
+		if o, ok := v.(Outcome); ok && v.Name() == name {
+			return o
+		}
+	}
+	return nil
 }

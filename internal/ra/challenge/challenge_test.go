@@ -2,8 +2,11 @@ package challenge
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"testing"
+
+	"github.com/scepter-pki/scepter/internal/ra/refusal"
 )
 
 func TestStatic(t *testing.T) {
@@ -17,8 +20,12 @@ func TestStatic(t *testing.T) {
 		"first": true, spaced: true, "third": true,
 		"": false, "second": false, "First": false, "first\r\n": false, "fir": false, "first\nthird": false,
 	} {
-		if got, err := s.Verify(t.Context(), Attempt{Password: password}); got != want || err != nil {
+		got, err := s.Verify(t.Context(), Attempt{Password: password})
+		if (got != nil) != want || err != nil {
 			t.Errorf("%q: %v (%v), want %v", password, got, err, want)
+		}
+		if want && (got.Challenge != "mdm" || got.ID != nil) {
+			t.Errorf("admission %+v", got)
 		}
 	}
 	if s.Name() != "mdm" {
@@ -42,7 +49,7 @@ func TestStaticRepeated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ok, _ := s.Verify(t.Context(), Attempt{Password: "same"}); !ok {
+	if admission, _ := s.Verify(t.Context(), Attempt{Password: "same"}); admission == nil {
 		t.Error("refused")
 	}
 }
@@ -56,12 +63,25 @@ type fixed struct {
 
 func (f fixed) Name() string { return f.name }
 
-func (f fixed) Verify(context.Context, Attempt) (bool, error) { return f.ok, f.err }
+func (f fixed) Verify(context.Context, Attempt) (*Admission, error) {
+	if !f.ok {
+		return nil, f.err
+	}
+	return &Admission{Challenge: f.name}, f.err
+}
+
+// told is a challenge that wants to know how enrolments end.
+type told struct{ fixed }
+
+func (told) Succeeded(context.Context, Attempt, *x509.Certificate) error { return nil }
+
+func (told) Failed(context.Context, Attempt, *refusal.Error) error { return nil }
 
 func TestList(t *testing.T) {
 	t.Parallel()
 	down := errors.New("down")
-	for name, tc := range map[string]struct {
+	expired := refusal.New(refusal.ChallengeWrong, "expired")
+	for what, tc := range map[string]struct {
 		list List
 		want string
 		err  error
@@ -72,9 +92,29 @@ func TestList(t *testing.T) {
 		"first of two":        {List{fixed{name: "a", ok: true}, fixed{name: "b", ok: true}}, "a", nil},
 		"one down, one says":  {List{fixed{name: "a", err: down}, fixed{name: "b", ok: true}}, "b", nil},
 		"one down, none says": {List{fixed{name: "a", err: down}, fixed{name: "b"}}, "", down},
+		"one expired":         {List{fixed{name: "a", err: expired}, fixed{name: "b"}}, "", expired},
+		"expired and down":    {List{fixed{name: "a", err: down}, fixed{name: "b", err: expired}}, "", expired},
+		"expired, one says":   {List{fixed{name: "a", err: expired}, fixed{name: "b", ok: true}}, "b", nil},
+		"yes with an error":   {List{fixed{name: "a", ok: true, err: down}}, "", down},
 	} {
-		if got, err := tc.list.Verify(t.Context(), Attempt{}); got != tc.want || !errors.Is(err, tc.err) {
-			t.Errorf("%s: %q (%v), want %q (%v)", name, got, err, tc.want, tc.err)
+		var name string
+		got, err := tc.list.Verify(t.Context(), Attempt{})
+		if got != nil {
+			name = got.Challenge
 		}
+		if name != tc.want || !errors.Is(err, tc.err) {
+			t.Errorf("%s: %q (%v), want %q (%v)", what, name, err, tc.want, tc.err)
+		}
+	}
+}
+
+func TestOutcome(t *testing.T) {
+	t.Parallel()
+	list := List{fixed{name: "a"}, told{fixed{name: "b"}}}
+	if list.Outcome("a") != nil || list.Outcome("c") != nil || list.Outcome("") != nil {
+		t.Error("an outcome was found for an entry that wants none")
+	}
+	if o := list.Outcome("b"); o == nil || o.Name() != "b" {
+		t.Errorf("outcome %v, want b", o)
 	}
 }

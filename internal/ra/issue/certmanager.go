@@ -18,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/scepter-pki/scepter/api/v1alpha1"
+	"github.com/scepter-pki/scepter/internal/ra/challenge"
 	"github.com/scepter-pki/scepter/internal/ra/policy"
 	"github.com/scepter-pki/scepter/internal/ra/refusal"
 	"github.com/scepter-pki/scepter/internal/scep"
@@ -52,6 +53,8 @@ type Order struct {
 	// Template is the endpoint's name of the template that judged it.
 	Template string
 	Grant    *policy.Grant
+	// Admission of the challenge that let the request in; nil if a certificate did.
+	Admission *challenge.Admission
 }
 
 // Terms are the endpoint's.
@@ -268,10 +271,7 @@ func (c *CertManager) build(name string, o Order) *certmanagerv1.CertificateRequ
 				v1alpha1.LabelTransaction: c.Names.Transaction(o.TransactionID, o.CSR),
 				v1alpha1.LabelSigner:      c.Names.Signer(o.TransactionID, o.Signer),
 			},
-			Annotations: map[string]string{
-				v1alpha1.AnnotationTemplate:  o.Template,
-				v1alpha1.AnnotationKeepUntil: c.Now().Add(keepFor).UTC().Format(time.RFC3339),
-			},
+			Annotations: c.annotations(o),
 		},
 		Spec: certmanagerv1.CertificateRequestSpec{
 			Request:   encodeCSR(o.CSR),
@@ -280,6 +280,17 @@ func (c *CertManager) build(name string, o Order) *certmanagerv1.CertificateRequ
 			IssuerRef: cmmeta.IssuerReference{Group: c.Terms.Issuer.Group, Kind: c.Terms.Issuer.Kind, Name: c.Terms.Issuer.Name},
 		},
 	}
+}
+
+func (c *CertManager) annotations(o Order) map[string]string {
+	annotations := map[string]string{
+		v1alpha1.AnnotationTemplate:  o.Template,
+		v1alpha1.AnnotationKeepUntil: c.Now().Add(keepFor).UTC().Format(time.RFC3339),
+	}
+	if o.Admission != nil {
+		annotations[v1alpha1.AnnotationChallenge] = o.Admission.Challenge
+	}
+	return annotations
 }
 
 // createOrGet makes an object, or reads the one that has its name.

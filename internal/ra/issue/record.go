@@ -36,6 +36,8 @@ const (
 type Record struct {
 	Name     string
 	Template string
+	// Challenge is the name of the entry that admitted the request; "" if a certificate did.
+	Challenge string
 	// CSR and Usages as the issuer was asked.
 	CSR    *x509.CertificateRequest
 	Usages []certmanagerv1.KeyUsage
@@ -74,11 +76,12 @@ func newRecord(o *certmanagerv1.CertificateRequest) (*Record, error) {
 		return nil, err
 	}
 	r := &Record{
-		Name:     o.Name,
-		Template: o.Annotations[v1alpha1.AnnotationTemplate],
-		CSR:      csr,
-		Usages:   o.Spec.Usages,
-		created:  o.CreationTimestamp.Time,
+		Name:      o.Name,
+		Template:  o.Annotations[v1alpha1.AnnotationTemplate],
+		Challenge: o.Annotations[v1alpha1.AnnotationChallenge],
+		CSR:       csr,
+		Usages:    o.Spec.Usages,
+		created:   o.CreationTimestamp.Time,
 	}
 	// An unreadable time is as good as none: the object is then not kept.
 	r.keepUntil, _ = time.Parse(time.RFC3339, o.Annotations[v1alpha1.AnnotationKeepUntil])

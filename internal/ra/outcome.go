@@ -1,0 +1,68 @@
+package ra
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/scepter-pki/scepter/internal/ra/audit"
+	"github.com/scepter-pki/scepter/internal/ra/challenge"
+	"github.com/scepter-pki/scepter/internal/ra/refusal"
+	"github.com/scepter-pki/scepter/internal/scep"
+)
+
+// tellSuccess tells the challenge that admitted a request that its certificate is
+// about to be handed out. If that fails, the device is told to poll, and each poll
+// tells it again.
+func (b *backend) tellSuccess(ctx context.Context, e *enrolment) (*scep.Reply, error) {
+	outcome := e.outcome()
+	if outcome == nil {
+		return nil, nil
+	}
+	err := outcome.Succeeded(ctx, e.recorded(ctx), e.record.Certificates[0])
+	if err == nil {
+		return nil, nil
+	}
+	b.logUntold(ctx, e, err)
+	if refused, ok := refusal.As(err); ok {
+		return nil, refused
+	}
+	return scep.Pending(), nil
+}
+
+// tellFailure tells the challenge that admitted a request why it is refused all the same.
+func (b *backend) tellFailure(ctx context.Context, e *enrolment, refused *refusal.Error) {
+	outcome := e.outcome()
+	if outcome == nil {
+		return
+	}
+	if err := outcome.Failed(ctx, e.recorded(ctx), refused); err != nil {
+		b.logUntold(ctx, e, err)
+	}
+}
+
+// outcome is that of the challenge which admitted the request, now or when it was
+// recorded; nil if it is not to be told.
+func (e *enrolment) outcome() challenge.Outcome {
+	name := ""
+	switch {
+	case e.record != nil:
+		name = e.record.Challenge
+	case e.admission != nil:
+		name = e.admission.Challenge
+	}
+	return e.snapshot.Challenges.Outcome(name)
+}
+
+// recorded is the attempt as it was first recorded, if it was: polls bring no CSR,
+// and retries may bring another.
+func (e *enrolment) recorded(ctx context.Context) challenge.Attempt {
+	attempt := e.attempt(ctx)
+	if e.record != nil {
+		attempt.CSR, attempt.Template = e.record.CSR, e.record.Template
+	}
+	return attempt
+}
+
+func (b *backend) logUntold(ctx context.Context, e *enrolment, err error) {
+	b.recorder.log.Record(ctx, audit.OutcomeNotTold, append(e.attributes(ctx), slog.String("error", err.Error()))...)
+}
