@@ -1,0 +1,302 @@
+package webhook_test
+
+import (
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"errors"
+	"io"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scepter-pki/scepter/internal/ra/challenge/outbound"
+	"github.com/scepter-pki/scepter/internal/ra/challenge/webhook"
+	"github.com/scepter-pki/scepter/internal/ra/ratest/faults"
+	"github.com/scepter-pki/scepter/internal/ra/ratest/hooksim"
+	"github.com/scepter-pki/scepter/internal/scep"
+	"github.com/scepter-pki/scepter/internal/scep/sceptest"
+)
+
+const (
+	password = "hunter2-of-the-device"
+	token    = "bearer-token-of-the-hook"
+)
+
+func newHook(t *testing.T, s *hooksim.Service) *webhook.Hook {
+	t.Helper()
+	key, err := webhook.DecodeSigningKey(hooksim.SigningSecret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &webhook.Hook{
+		URL:           s.URL,
+		ID:            "hook-1",
+		Provisioner:   "corp",
+		SigningKey:    key,
+		Authorization: webhook.Bearer(token),
+		Client:        outbound.New(outbound.Options{Timeout: 400 * time.Millisecond, MaxAnswer: webhook.MaxAnswer, Roots: s.Roots()}),
+		Now:           func() time.Time { return time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC) },
+	}
+}
+
+func newEnrolment(t *testing.T) webhook.Enrolment {
+	t.Helper()
+	template := &x509.CertificateRequest{Subject: pkix.Name{CommonName: "a.devices.example.com"}, DNSNames: []string{"a.devices.example.com"}}
+	der, err := scep.NewCSR(template, sceptest.RSAKey(t, 3), password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	csr, err := x509.ParseCertificateRequest(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return webhook.Enrolment{TransactionID: "transaction-1", Challenge: password, CSR: csr}
+}
+
+func TestAsk(t *testing.T) {
+	s := hooksim.Start(t, nil)
+	s.AllowPassword(password, map[string]any{"owner": "ada"})
+	hook, enrolment := newHook(t, s), newEnrolment(t)
+	decision, err := hook.Ask(t.Context(), enrolment)
+	if err != nil || !decision.Allow || decision.Data["owner"] != "ada" {
+		t.Fatalf("got %+v, %v", decision, err)
+	}
+	got := s.Asked()[0]
+	if got.Challenge != password || got.TransactionID != "transaction-1" || got.ProvisionerName != "corp" || got.Timestamp != "2030-01-02T03:04:05Z" {
+		t.Errorf("asked %+v", got)
+	}
+	if string(got.CertificateRequest.Raw) != string(enrolment.CSR.Raw) {
+		t.Error("the CSR is another")
+	}
+	for header, want := range map[string]string{
+		"Authorization": "Bearer " + token, "X-Smallstep-Webhook-ID": "hook-1", "Content-Type": "application/json",
+	} {
+		if got := got.Header.Get(header); got != want {
+			t.Errorf("%s: %q, want %q", header, got, want)
+		}
+	}
+	enrolment.Challenge = "wrong"
+	if decision, err = hook.Ask(t.Context(), enrolment); err != nil || decision.Allow {
+		t.Errorf("a wrong password: %+v, %v", decision, err)
+	}
+}
+
+// The fields that hooks written for step-ca read beside the raw DER.
+func TestBody(t *testing.T) {
+	s := hooksim.Start(t, nil)
+	var header http.Header
+	var body string
+	s.Break(func(w http.ResponseWriter, r *http.Request) {
+		header = r.Header
+		content, _ := io.ReadAll(r.Body)
+		body = string(content)
+		faults.JSON(`{"allow":false}`)(w, r)
+	})
+	if _, err := newHook(t, s).Ask(t.Context(), newEnrolment(t)); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`"timestamp":"2030-01-02T03:04:05Z"`, `"x509CertificateRequest":{"version":0,"subject":{"commonName":"a.devices.example.com"}`,
+		`"dnsNames":["a.devices.example.com"]`, `"publicKeyAlgorithm":"RSA"`, `"publicKey":"`, `"raw":"`, `"scepChallenge":"` + password + `"`,
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("body lacks %s:\n%s", want, body)
+		}
+	}
+	if len(header.Get("X-Smallstep-Signature")) != 64 || len(header.Get("X-Request-Id")) != 32 {
+		t.Errorf("header %v", header)
+	}
+}
+
+func TestAuthorizations(t *testing.T) {
+	r := &http.Request{Header: http.Header{"Authorization": {webhook.Basic("scepter", "pass:word")}}}
+	if user, pass, ok := r.BasicAuth(); !ok || user != "scepter" || pass != "pass:word" {
+		t.Errorf("got %q %q", user, pass)
+	}
+	for secret, ok := range map[string]bool{
+		hooksim.SigningSecret: true, "": false, "not base64 at all": false, strings.TrimRight(hooksim.SigningSecret, "=") + "!": false,
+	} {
+		_, err := webhook.DecodeSigningKey(secret)
+		if (err == nil) != ok {
+			t.Errorf("%q: %v", secret, err)
+		}
+		if err != nil && secret != "" && strings.Contains(err.Error(), secret) {
+			t.Error("the error quotes the secret")
+		}
+	}
+}
+
+func TestWrongSigningKeyAllowsNothing(t *testing.T) {
+	s := hooksim.Start(t, nil)
+	s.AllowPassword(password, nil)
+	hook := newHook(t, s)
+	hook.SigningKey = []byte("another")
+	if _, err := hook.Ask(t.Context(), newEnrolment(t)); err == nil || len(s.Rejected()) != 1 {
+		t.Errorf("got %v, rejected %d", err, len(s.Rejected()))
+	}
+}
+
+// outages are faults, whether a second try passes one that shows once, and
+// whether a notification is accepted all the same.
+var outages = map[string]struct {
+	fault  faults.Fault
+	passes bool
+}{
+	"throttled":                 {faults.Throttled(http.StatusTooManyRequests, 7), false},
+	"internal error":            {faults.Status(http.StatusInternalServerError), true},
+	"bad gateway":               {faults.Status(http.StatusBadGateway), true},
+	"unavailable, come again":   {faults.Throttled(http.StatusServiceUnavailable, 7), false},
+	"bad request with an echo":  {faults.Echo(http.StatusBadRequest), false},
+	"unauthorised with an echo": {faults.Echo(http.StatusUnauthorized), false},
+	"not found":                 {faults.Status(http.StatusNotFound), false},
+	"slow":                      {faults.Slow, false},
+	"closed":                    {faults.Closed, true},
+	"torn":                      {faults.Torn, true},
+	"not HTTP":                  {faults.NotHTTP, true},
+	"not JSON":                  {faults.JSON("<html>" + faults.Leak), false},
+	"a list":                    {faults.JSON(`[true]`), false},
+	"several values":            {faults.JSON(`{"allow":true}{"allow":false}`), false},
+	"wrong content type":        {faults.Says("text/plain", `{"allow":true}`), false},
+	"no content type":           {faults.Says("", `{"allow":true}`), false},
+	"huge":                      {faults.Huge(webhook.MaxAnswer), false},
+	"redirect":                  {faults.Redirect(http.StatusTemporaryRedirect, "https://elsewhere.invalid"), false},
+	"allow is a string":         {faults.JSON(`{"allow":"true"}`), false},
+	"allow is a number":         {faults.JSON(`{"allow":1}`), false},
+	"data is no object":         {faults.JSON(`{"allow":true,"data":"x"}`), false},
+}
+
+// unclear are answers that are no clear yes; notifications need none.
+var unclear = map[string]faults.Fault{
+	"empty":              faults.JSON(""),
+	"allow is missing":   faults.JSON(`{}`),
+	"allow is null":      faults.JSON(`{"allow":null}`),
+	"a yes and an error": faults.JSON(`{"allow":true,"error":{"code":"x","message":"y"}}`),
+}
+
+func TestOutages(t *testing.T) {
+	for name, o := range outages {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := hooksim.Start(t, nil)
+			s.AllowPassword(password, nil)
+			hook, enrolment := newHook(t, s), newEnrolment(t)
+			s.Break(o.fault)
+			decision, err := hook.Ask(t.Context(), enrolment)
+			if decision != nil || err == nil {
+				t.Fatalf("got %+v, %v", decision, err)
+			}
+			checkSecrets(t, err, enrolment)
+			if calls, want := s.Calls(), 1+count(o.passes); calls != want {
+				t.Errorf("called %d times, want %d", calls, want)
+			}
+			if err := hook.NotifySuccess(t.Context(), enrolment, issue(t, enrolment)); err == nil && !strings.HasPrefix(name, "data") {
+				t.Error("the notification passed for accepted")
+			}
+			s.BreakOnce(o.fault)
+			if decision, err = hook.Ask(t.Context(), enrolment); (err == nil && decision.Allow) != o.passes {
+				t.Errorf("shown once: %+v, %v", decision, err)
+			}
+		})
+	}
+}
+
+func TestUnclearAnswersAllowNothing(t *testing.T) {
+	for name, fault := range unclear {
+		s := hooksim.Start(t, nil)
+		s.Break(fault)
+		hook, enrolment := newHook(t, s), newEnrolment(t)
+		if decision, err := hook.Ask(t.Context(), enrolment); decision != nil || err == nil {
+			t.Errorf("%s: %+v, %v", name, decision, err)
+		}
+		if err := hook.NotifySuccess(t.Context(), enrolment, issue(t, enrolment)); err != nil {
+			t.Errorf("%s: a notification needs no answer: %v", name, err)
+		}
+	}
+}
+
+func count(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func checkSecrets(t *testing.T, err error, e webhook.Enrolment) {
+	t.Helper()
+	for _, secret := range []string{password, token, hooksim.SigningSecret, faults.Leak, base64.StdEncoding.EncodeToString(e.CSR.Raw)} {
+		if strings.Contains(err.Error(), secret) {
+			t.Errorf("the error holds a secret: %v", err)
+		}
+	}
+}
+
+func TestBothTriesAreTheSame(t *testing.T) {
+	s := hooksim.Start(t, nil)
+	s.AllowPassword(password, nil)
+	hook, enrolment := newHook(t, s), newEnrolment(t)
+	for range 2 {
+		if _, err := hook.Ask(t.Context(), enrolment); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asked := s.Asked()
+	if !reflect.DeepEqual(asked[0].Header["X-Request-Id"], asked[1].Header["X-Request-Id"]) {
+		t.Error("the same enrolment has two request IDs")
+	}
+	enrolment.TransactionID = "transaction-2"
+	if _, err := hook.Ask(t.Context(), enrolment); err != nil {
+		t.Fatal(err)
+	}
+	if asked = s.Asked(); asked[2].Header.Get("X-Request-Id") == asked[0].Header.Get("X-Request-Id") {
+		t.Error("another enrolment has the same request ID")
+	}
+}
+
+func TestReasonIsFitForTheLog(t *testing.T) {
+	s := hooksim.Start(t, nil)
+	s.Break(faults.JSON(`{"allow":false,"error":{"code":"wrong","message":"no device has ` + password + `\n` + strings.Repeat("!", 500) + `"}}`))
+	decision, err := newHook(t, s).Ask(t.Context(), newEnrolment(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(decision.Reason, "wrong: no device has (omitted) !!!") || len(decision.Reason) > 256 {
+		t.Errorf("reason %q", decision.Reason)
+	}
+}
+
+func issue(t *testing.T, e webhook.Enrolment) *x509.Certificate {
+	t.Helper()
+	issued, err := sceptest.NewCA(t).Issue(&x509.Certificate{RawSubject: e.CSR.RawSubject}, e.CSR.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return issued
+}
+
+func TestNotifications(t *testing.T) {
+	s := hooksim.Start(t, nil)
+	s.AllowPassword(password, nil)
+	hook, enrolment := newHook(t, s), newEnrolment(t)
+	enrolment.Challenge = ""
+	issued := issue(t, enrolment)
+	if err := hook.NotifySuccess(t.Context(), enrolment, issued); err != nil {
+		t.Fatal(err)
+	}
+	if err := hook.NotifyFailure(t.Context(), enrolment, 2, "template says no"); err != nil {
+		t.Fatal(err)
+	}
+	asked := s.Asked()
+	if string(asked[0].Certificate.Raw) != string(issued.Raw) || string(asked[0].CertificateRequest.Raw) != string(enrolment.CSR.Raw) {
+		t.Error("the success lacks the certificate or the request")
+	}
+	if asked[1].Certificate != nil || asked[1].ErrorCode != 2 || asked[1].ErrorDescription != "template says no" || asked[1].TransactionID != "transaction-1" {
+		t.Errorf("failure: %+v", asked[1])
+	}
+	s.Allow(func(hooksim.Request) any { return map[string]any{"allow": false} })
+	if err := hook.NotifySuccess(t.Context(), enrolment, issued); !errors.Is(err, webhook.ErrNotAccepted) {
+		t.Errorf("got %v", err)
+	}
+}
