@@ -80,6 +80,7 @@ type CertificateTemplateSpec struct {
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:XValidation:rule="self.all(r, !has(r.name) || self.exists_one(o, has(o.name) && o.name == r.name))",message="two rules have the same name: a challenge names one"
 	Rules []Rule `json:"rules,omitempty"`
 
 	// How certificates of this template are renewed.
@@ -241,6 +242,14 @@ type UPNPolicy struct {
 
 // Rule is a condition on a request in the Common Expression Language.
 type Rule struct {
+	// Name of the rule. A rule with a name holds only for requests whose one-time
+	// challenge names it; a rule without one holds for every request.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	Name string `json:"name,omitempty"`
+
 	// CEL expression that must be true. Variables: csr, with csr.subject.<attribute>
 	// (commonName and serialNumber are strings, the others lists of strings),
 	// csr.dnsNames, csr.emailAddresses, csr.uris, csr.ipAddresses, csr.upns (lists of

@@ -13,6 +13,11 @@ func (b *backend) judge(ctx context.Context, e *enrolment) (*scep.Reply, error) 
 	if e.grant, err = e.template.Policy.Judge(e.request.CSR); err != nil {
 		return nil, err
 	}
+	if e.admission != nil && e.admission.Rule != "" {
+		if err := e.template.Policy.JudgeNamed(e.admission.Rule, e.request.CSR); err != nil {
+			return nil, err
+		}
+	}
 	b.recorder.step(ctx, e, audit.Judged, audit.StepJudged)
 	return nil, nil
 }

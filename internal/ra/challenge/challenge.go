@@ -45,6 +45,8 @@ type Admission struct {
 	// Rekey is for how long, after its first use, a one-time challenge also serves
 	// a request with another key for the same names.
 	Rekey time.Duration
+	// Rule is the name of a rule of the template that the request has to meet; "": none.
+	Rule string
 	// Data is for the template's rules.
 	Data map[string]any
 }

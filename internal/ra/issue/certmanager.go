@@ -28,7 +28,9 @@ import (
 const MaxAttempts = 3
 
 const (
-	// keepFor is how long an object is kept for retries and polls at least.
+	// keepFor is how long an object is kept for retries and polls at least, from its
+	// making or from the end of its challenge: a one-time challenge is used as long
+	// as its object is there.
 	keepFor = time.Hour
 	// retryAfter is told to devices while the API server is away.
 	retryAfter = 10 * time.Second
@@ -229,6 +231,9 @@ func (c *CertManager) countPolled(o *certmanagerv1.CertificateRequest, transacti
 // a crash. A failed attempt is followed by the next; after the last, its record is
 // returned.
 func (c *CertManager) Record(ctx context.Context, o Order) (*Record, error) {
+	if o.Admission != nil && o.Admission.ID != nil {
+		return c.recordOneTime(ctx, o)
+	}
 	var failed *Record
 	for _, name := range c.ownNames(o.Request) {
 		object, err := c.createOrGet(ctx, c.build(name, o))
@@ -283,14 +288,21 @@ func (c *CertManager) build(name string, o Order) *certmanagerv1.CertificateRequ
 }
 
 func (c *CertManager) annotations(o Order) map[string]string {
-	annotations := map[string]string{
-		v1alpha1.AnnotationTemplate:  o.Template,
-		v1alpha1.AnnotationKeepUntil: c.Now().Add(keepFor).UTC().Format(time.RFC3339),
-	}
+	keep := c.Now()
+	annotations := map[string]string{v1alpha1.AnnotationTemplate: o.Template}
 	if o.Admission != nil {
 		annotations[v1alpha1.AnnotationChallenge] = o.Admission.Challenge
+		keep = latest(keep, o.Admission.Expires)
 	}
+	annotations[v1alpha1.AnnotationKeepUntil] = keep.Add(keepFor).UTC().Format(time.RFC3339)
 	return annotations
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // createOrGet makes an object, or reads the one that has its name.

@@ -35,6 +35,13 @@ func (n Names) Request(transactionID string, csr *x509.CertificateRequest, signe
 	return n.Endpoint + "-" + sum[:nameDigits]
 }
 
+// OneTime names attempt n (from 1) at the request that a one-time challenge lets
+// in, whichever request that is: so there is only one.
+func (n Names) OneTime(id []byte, attempt int) string {
+	sum := n.hash("one-time", id, []byte(strconv.Itoa(attempt)))
+	return n.Endpoint + "-" + sum[:nameDigits]
+}
+
 // Transaction is the label that retries of a request share, whoever signs them.
 func (n Names) Transaction(transactionID string, csr *x509.CertificateRequest) string {
 	return n.hash("transaction", []byte(transactionID), csr.RawSubjectPublicKeyInfo)[:labelDigits]

@@ -88,7 +88,7 @@ func (p *Policy) Judge(csr *x509.CertificateRequest) (*Grant, error) {
 	if err := p.judgeNames(c); err != nil {
 		return nil, err
 	}
-	if err := p.judgeRules(c, key); err != nil {
+	if err := p.judgeRules("", c, key); err != nil {
 		return nil, err
 	}
 	return &Grant{Usages: usages, Duration: p.spec.Validity.Duration}, nil

@@ -1,9 +1,11 @@
 package policy
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/ext"
@@ -27,6 +29,7 @@ func (e *RuleError) Unwrap() error { return e.Err }
 
 // rule is a compiled rule.
 type rule struct {
+	name    string // "": it holds for every request
 	program cel.Program
 	message string
 }
@@ -93,7 +96,7 @@ func compileRules(specs []v1alpha1.Rule) ([]rule, error) {
 			problems = append(problems, &RuleError{Index: i, Err: err})
 			continue
 		}
-		rules = append(rules, rule{program: program, message: s.Message})
+		rules = append(rules, rule{name: s.Name, program: program, message: s.Message})
 	}
 	return rules, errors.Join(problems...)
 }
@@ -113,13 +116,16 @@ func compileRule(env *cel.Env, expression string) (cel.Program, error) {
 	return program, nil
 }
 
-// judgeRules wants every rule to be true. One that cannot be evaluated is not.
-func (p *Policy) judgeRules(c *content, key *publicKey) error {
+// judgeRules wants every rule of a name to be true. One that cannot be evaluated is not.
+func (p *Policy) judgeRules(name string, c *content, key *publicKey) error {
 	if len(p.rules) == 0 {
 		return nil
 	}
 	variables := map[string]any{"csr": newRequest(c, key)}
 	for _, r := range p.rules {
+		if r.name != name {
+			continue
+		}
 		out, _, err := r.program.Eval(variables)
 		if err != nil {
 			return refusal.New(refusal.RuleNotMet, "%s", r.message).Because(err)
@@ -129,6 +135,35 @@ func (p *Policy) judgeRules(c *content, key *publicKey) error {
 		}
 	}
 	return nil
+}
+
+// NamedRules are the names of the rules that hold only for requests whose challenge
+// names them.
+func (p *Policy) NamedRules() []string {
+	var names []string
+	for _, r := range p.rules {
+		if r.name != "" {
+			names = append(names, r.name)
+		}
+	}
+	return names
+}
+
+// JudgeNamed applies the rule of a name, beside what Judge applies. Its error is a
+// *refusal.Error.
+func (p *Policy) JudgeNamed(name string, csr *x509.CertificateRequest) error {
+	if !slices.Contains(p.NamedRules(), name) {
+		return refusal.New(refusal.RuleNotMet, "the template's rule %q does not exist any more", name)
+	}
+	c, err := readRequest(csr)
+	if err != nil {
+		return err
+	}
+	key, err := p.judgeKey(c.publicKey)
+	if err != nil {
+		return err
+	}
+	return p.judgeRules(name, c, key)
 }
 
 func newRequest(c *content, key *publicKey) Request {

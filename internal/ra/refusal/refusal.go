@@ -44,6 +44,10 @@ const (
 	ChallengeMissing Reason = "ChallengeMissing"
 	// ChallengeWrong: the challenge password is none of the endpoint's.
 	ChallengeWrong Reason = "ChallengeWrong"
+	// ChallengeExpired: a one-time challenge was good once, and is not any more.
+	ChallengeExpired Reason = "ChallengeExpired"
+	// ChallengeUsed: a one-time challenge has let another key in.
+	ChallengeUsed Reason = "ChallengeUsed"
 	// SignerUnknown: a renewal is signed by a certificate of another CA, or by a self-signed one.
 	SignerUnknown Reason = "SignerUnknown"
 	// SignerExpired: a renewal is signed by a certificate outside its validity.
