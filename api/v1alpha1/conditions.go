@@ -25,6 +25,9 @@ const (
 	// ConditionChallengesStored is True when passwords stay readable in stored
 	// CertificateRequests (a Static challenge). It does not count for Ready.
 	ConditionChallengesStored = "ChallengesStored"
+	// ConditionOpenToAnyone is True when every device is let in without any proof (a
+	// challenge of type Anyone). It does not count for Ready.
+	ConditionOpenToAnyone = "OpenToAnyone"
 	// ConditionLongURLs is True when the ingress implementation is known to let through the
 	// long URLs of SCEP over GET. It does not count for Ready: most devices POST.
 	ConditionLongURLs = "LongURLs"
@@ -123,6 +126,10 @@ const (
 	ReasonStaticChallenge = "StaticChallenge"
 	// ReasonNoStaticChallenge surfaces when no challenge password stays readable.
 	ReasonNoStaticChallenge = "NoStaticChallenge"
+	// ReasonAnyone surfaces when a challenge of type Anyone lets in every device.
+	ReasonAnyone = "Anyone"
+	// ReasonProofRequired surfaces when every device has to prove that it may enrol.
+	ReasonProofRequired = "ProofRequired"
 	// ReasonRequestsFailing surfaces when the issuer denied or failed the latest request.
 	ReasonRequestsFailing = "RequestsFailing"
 	// ReasonNoRequests surfaces when no device has enrolled yet.

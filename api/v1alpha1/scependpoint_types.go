@@ -143,18 +143,24 @@ type EndpointTemplate struct {
 }
 
 // ChallengeType says what kind of proof a device brings.
-// +kubebuilder:validation:Enum=Static
+// +kubebuilder:validation:Enum=Static;OneTime;Anyone
 type ChallengeType string
 
 // The challenge types.
 const (
 	// ChallengeStatic is one password for all devices, from a Secret.
 	ChallengeStatic ChallengeType = "Static"
+	// ChallengeOneTime is a password for one device, once, minted on demand.
+	ChallengeOneTime ChallengeType = "OneTime"
+	// ChallengeAnyone lets in every device, without any proof. The condition
+	// OpenToAnyone says so.
+	ChallengeAnyone ChallengeType = "Anyone"
 )
 
 // Challenge is a way for a device to prove that it may enrol.
 //
 // +kubebuilder:validation:XValidation:rule="self.type != 'Static' || has(self.static)",message="type Static needs the field static with a secretRef",fieldPath=".static"
+// +kubebuilder:validation:XValidation:rule="self.type == 'OneTime' || !has(self.oneTime)",message="the field oneTime goes with type OneTime only",fieldPath=".oneTime"
 type Challenge struct {
 	// Name of this entry within the endpoint; audit records and metrics carry it.
 	// +required
@@ -170,6 +176,10 @@ type Challenge struct {
 	// A password shared by all devices.
 	// +optional
 	Static *StaticChallenge `json:"static,omitempty"`
+
+	// A password for one device, once. Left out with type OneTime: good for an hour.
+	// +optional
+	OneTime *OneTimeChallenge `json:"oneTime,omitempty"`
 }
 
 // StaticChallenge is a password shared by all devices.
@@ -203,6 +213,11 @@ type Exposure struct {
 	// Expose by Gateway API routes.
 	// +optional
 	Gateway *GatewayExposure `json:"gateway,omitempty"`
+
+	// Serve the minting of one-time challenges to management systems. Left out: only
+	// "kubectl scep challenge" mints them.
+	// +optional
+	Admin *AdminExposure `json:"admin,omitempty"`
 
 	// Addresses, in CIDR notation, of proxies whose X-Forwarded-For is believed.
 	// +optional

@@ -7,7 +7,9 @@
 //	config/      config.yaml (a ConfigMap)
 //	keyring/     the RACredential's keyring Secret (see Keyring)
 //	challenges/  one directory a Static challenge, named after it, with the Secret's key as the file "password"
-//	state/       the endpoint's own Secret: the key "hmac" (32 random bytes)
+//	state/       the endpoint's own Secret: the keys "hmac" and "challenge" (32 random bytes each)
+//	admin-tls/   tls.crt and tls.key of the admin exposure
+//	admin-basic/ username and password of the admin exposure
 package raconfig
 
 import (
@@ -34,6 +36,13 @@ const (
 	PasswordFile = "password"
 	// HMACKeyFile is the file in state/ with the endpoint's 32-byte key for object names and labels.
 	HMACKeyFile = "hmac"
+	// ChallengeKeyFile is the file in state/ with the endpoint's 32-byte key for one-time challenges.
+	ChallengeKeyFile = "challenge"
+	// PreviousChallengeKeyFile is the file in state/ with the key before, which still
+	// verifies; there may be none.
+	PreviousChallengeKeyFile = "challenge-previous"
+	// UsernameFile and PasswordFile are in admin-basic/, as in a Secret of type kubernetes.io/basic-auth.
+	UsernameFile = "username"
 )
 
 // Mount paths in a server's pod.
@@ -43,6 +52,8 @@ const (
 	ChallengesDir = "/etc/scepter/challenges"
 	StateDir      = "/etc/scepter/state"
 	TLSDir        = "/etc/scepter/tls"
+	AdminTLSDir   = "/etc/scepter/admin-tls"
+	AdminBasicDir = "/etc/scepter/admin-basic"
 )
 
 // Ports of a server.
@@ -53,6 +64,10 @@ const (
 	DeviceTLSPort = 8443
 	// AdminPort serves /livez, /readyz, /status and /metrics; never devices.
 	AdminPort = 8081
+	// MintPort mints challenges over HTTPS, where there is an admin exposure.
+	MintPort = 8444
+	// LocalMintPort mints challenges on the loopback interface, for port-forwards.
+	LocalMintPort = 8082
 )
 
 // ErrInvalid is wrapped by the errors of Decode for content that can never become valid by waiting.
@@ -79,6 +94,8 @@ type Config struct {
 	LegacyAlgorithms []v1alpha1.LegacyAlgorithm `json:"legacyAlgorithms,omitempty"`
 	// TLS is true where the servers end TLS themselves, with the files tls.crt and tls.key in TLSDir.
 	TLS bool `json:"tls,omitempty"`
+	// Admin is true where challenges are minted over HTTPS, with the files in AdminTLSDir.
+	Admin bool `json:"admin,omitempty"`
 }
 
 // Endpoint identifies the ScepEndpoint.
@@ -112,6 +129,24 @@ type Template struct {
 type Challenge struct {
 	Name string                 `json:"name"`
 	Type v1alpha1.ChallengeType `json:"type"`
+	// OneTime is set for that type.
+	OneTime *OneTime `json:"oneTime,omitempty"`
+}
+
+// OneTime describes a challenge of that type.
+type OneTime struct {
+	ValiditySeconds int64 `json:"validitySeconds"`
+	// RekeySeconds is for how long after its first use a challenge serves another key.
+	RekeySeconds int64 `json:"rekeySeconds,omitempty"`
+	// NDES is nil where the 16-digit form is neither minted nor accepted.
+	NDES *NDES `json:"ndes,omitempty"`
+}
+
+// NDES describes the page /certsrv/mscep_admin/.
+type NDES struct {
+	Encoding v1alpha1.NDESEncoding `json:"encoding"`
+	// Template entry that its challenges are for; "": the default one.
+	Template string `json:"template,omitempty"`
 }
 
 // Encode writes a configuration as YAML, the same bytes for the same configuration.

@@ -16,6 +16,8 @@ import (
 func ForKind(kind schema.GroupVersionKind) interface{} {
 	switch kind {
 	// Group=scepter.dev, Version=v1alpha1
+	case v1alpha1.SchemeGroupVersion.WithKind("AdminExposure"):
+		return &apiv1alpha1.AdminExposureApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("CertificateTemplate"):
 		return &apiv1alpha1.CertificateTemplateApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("CertificateTemplateSpec"):
@@ -64,6 +66,10 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.KeyRequirementApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("LocalReference"):
 		return &apiv1alpha1.LocalReferenceApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("NDESCompatibility"):
+		return &apiv1alpha1.NDESCompatibilityApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("OneTimeChallenge"):
+		return &apiv1alpha1.OneTimeChallengeApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RACredential"):
 		return &apiv1alpha1.RACredentialApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RACredentialSpec"):

@@ -25,6 +25,24 @@ var parser *typed.Parser
 var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.cert-manager.cert-manager.pkg.apis.certmanager.v1.KeyUsage
   scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.AdminExposure
+  map:
+    fields:
+    - name: basicAuthRef
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.LocalReference
+    - name: host
+      type:
+        scalar: string
+    - name: serviceType
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.AdminServiceType
+      default: ClusterIP
+    - name: tls
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.HostTLS
+- name: com.github.scepter-pki.scepter.api.v1alpha1.AdminServiceType
+  scalar: string
 - name: com.github.scepter-pki.scepter.api.v1alpha1.CertificateTemplate
   map:
     fields:
@@ -104,6 +122,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: name
       type:
         scalar: string
+    - name: oneTime
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.OneTimeChallenge
     - name: static
       type:
         namedType: com.github.scepter-pki.scepter.api.v1alpha1.StaticChallenge
@@ -226,6 +247,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.scepter-pki.scepter.api.v1alpha1.Exposure
   map:
     fields:
+    - name: admin
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.AdminExposure
     - name: gateway
       type:
         namedType: com.github.scepter-pki.scepter.api.v1alpha1.GatewayExposure
@@ -377,6 +401,31 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: name
       type:
         scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.NDESCompatibility
+  map:
+    fields:
+    - name: encoding
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.NDESEncoding
+      default: UTF-16LE
+    - name: template
+      type:
+        scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.NDESEncoding
+  scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.OneTimeChallenge
+  map:
+    fields:
+    - name: ndes
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.NDESCompatibility
+    - name: rekeyWindow
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+    - name: validity
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+      default: 1h
 - name: com.github.scepter-pki.scepter.api.v1alpha1.PlainHTTP
   scalar: string
 - name: com.github.scepter-pki.scepter.api.v1alpha1.RACredential
@@ -488,6 +537,9 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: string
     - name: message
+      type:
+        scalar: string
+    - name: name
       type:
         scalar: string
 - name: com.github.scepter-pki.scepter.api.v1alpha1.SANPolicy

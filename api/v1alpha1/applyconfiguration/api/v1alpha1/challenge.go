@@ -17,6 +17,8 @@ type ChallengeApplyConfiguration struct {
 	Type *apiv1alpha1.ChallengeType `json:"type,omitempty"`
 	// A password shared by all devices.
 	Static *StaticChallengeApplyConfiguration `json:"static,omitempty"`
+	// A password for one device, once. Left out with type OneTime: good for an hour.
+	OneTime *OneTimeChallengeApplyConfiguration `json:"oneTime,omitempty"`
 }
 
 // ChallengeApplyConfiguration constructs a declarative configuration of the Challenge type for use with
@@ -46,5 +48,13 @@ func (b *ChallengeApplyConfiguration) WithType(value apiv1alpha1.ChallengeType) 
 // If called multiple times, the Static field is set to the value of the last call.
 func (b *ChallengeApplyConfiguration) WithStatic(value *StaticChallengeApplyConfiguration) *ChallengeApplyConfiguration {
 	b.Static = value
+	return b
+}
+
+// WithOneTime sets the OneTime field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the OneTime field is set to the value of the last call.
+func (b *ChallengeApplyConfiguration) WithOneTime(value *OneTimeChallengeApplyConfiguration) *ChallengeApplyConfiguration {
+	b.OneTime = value
 	return b
 }

@@ -13,6 +13,9 @@ type ExposureApplyConfiguration struct {
 	Ingress *IngressExposureApplyConfiguration `json:"ingress,omitempty"`
 	// Expose by Gateway API routes.
 	Gateway *GatewayExposureApplyConfiguration `json:"gateway,omitempty"`
+	// Serve the minting of one-time challenges to management systems. Left out: only
+	// "kubectl scep challenge" mints them.
+	Admin *AdminExposureApplyConfiguration `json:"admin,omitempty"`
 	// Addresses, in CIDR notation, of proxies whose X-Forwarded-For is believed.
 	TrustedProxies []string `json:"trustedProxies,omitempty"`
 }
@@ -49,6 +52,14 @@ func (b *ExposureApplyConfiguration) WithIngress(value *IngressExposureApplyConf
 // If called multiple times, the Gateway field is set to the value of the last call.
 func (b *ExposureApplyConfiguration) WithGateway(value *GatewayExposureApplyConfiguration) *ExposureApplyConfiguration {
 	b.Gateway = value
+	return b
+}
+
+// WithAdmin sets the Admin field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Admin field is set to the value of the last call.
+func (b *ExposureApplyConfiguration) WithAdmin(value *AdminExposureApplyConfiguration) *ExposureApplyConfiguration {
+	b.Admin = value
 	return b
 }
 

@@ -7,6 +7,9 @@ package v1alpha1
 //
 // Rule is a condition on a request in the Common Expression Language.
 type RuleApplyConfiguration struct {
+	// Name of the rule. A rule with a name holds only for requests whose one-time
+	// challenge names it; a rule without one holds for every request.
+	Name *string `json:"name,omitempty"`
 	// CEL expression that must be true. Variables: csr, with csr.subject.<attribute>
 	// (commonName and serialNumber are strings, the others lists of strings),
 	// csr.dnsNames, csr.emailAddresses, csr.uris, csr.ipAddresses, csr.upns (lists of
@@ -20,6 +23,14 @@ type RuleApplyConfiguration struct {
 // apply.
 func Rule() *RuleApplyConfiguration {
 	return &RuleApplyConfiguration{}
+}
+
+// WithName sets the Name field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Name field is set to the value of the last call.
+func (b *RuleApplyConfiguration) WithName(value string) *RuleApplyConfiguration {
+	b.Name = &value
+	return b
 }
 
 // WithExpression sets the Expression field in the declarative configuration to the given value
