@@ -40,7 +40,7 @@ func (b *backend) admit(ctx context.Context, e *enrolment) error {
 	admission, err := e.snapshot.Challenges.Verify(ctx, attempt)
 	refused, isRefusal := refusal.As(err)
 	if err != nil && !isRefusal {
-		return &scep.UnavailableError{RetryAfter: retryAfter, Err: err}
+		return &scep.UnavailableError{RetryAfter: max(retryAfter, challenge.RetryAfter(err)), Err: err}
 	}
 	if admission != nil && admission.ID == nil {
 		e.admission, e.admitted = admission, admission.Challenge

@@ -2,6 +2,7 @@ package ra
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/scepter-pki/scepter/internal/ra/audit"
@@ -23,6 +24,9 @@ func (b *backend) tellSuccess(ctx context.Context, e *enrolment) (*scep.Reply, e
 		return nil, nil
 	}
 	b.logUntold(ctx, e, err)
+	if untold := (*challenge.UntoldError)(nil); errors.As(err, &untold) {
+		return nil, nil
+	}
 	if refused, ok := refusal.As(err); ok {
 		return nil, refused
 	}

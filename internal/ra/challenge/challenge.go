@@ -67,6 +67,7 @@ type Outcome interface {
 	Verifier
 	// Succeeded is called before a certificate is handed out, each time. An error
 	// holds it back: a *refusal.Error for good, any other until the device polls.
+	// But an *UntoldError is only logged.
 	Succeeded(ctx context.Context, attempt Attempt, certificate *x509.Certificate) error
 	// Failed is called when an admitted enrolment is refused. Its error is only logged.
 	Failed(ctx context.Context, attempt Attempt, reason *refusal.Error) error
@@ -76,21 +77,26 @@ type Outcome interface {
 type List []Verifier
 
 // Verify asks the entries in turn until one lets the device in. If none does, a
-// refusal with a reason counts more than an entry that could not tell.
+// refusal with a reason counts more than an entry that could not tell, and that
+// more than a password that is none of an entry's: it may be the silent one's.
 func (l List) Verify(ctx context.Context, attempt Attempt) (*Admission, error) {
-	var refused, failed error
+	var refused, failed, wrong error
 	for _, v := range l {
 		admission, err := v.Verify(ctx, attempt)
 		if admission != nil && err == nil {
 			return admission, nil
 		}
-		if _, isRefusal := refusal.As(err); isRefusal {
-			refused = first(refused, err)
-		} else {
+		reason, isRefusal := refusal.As(err)
+		switch {
+		case !isRefusal:
 			failed = first(failed, err)
+		case reason.Reason == refusal.ChallengeWrong:
+			wrong = first(wrong, err)
+		default:
+			refused = first(refused, err)
 		}
 	}
-	return nil, first(refused, failed)
+	return nil, first(first(refused, failed), wrong)
 }
 
 func first(a, b error) error {

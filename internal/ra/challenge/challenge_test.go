@@ -80,7 +80,8 @@ func (told) Failed(context.Context, Attempt, *refusal.Error) error { return nil 
 func TestList(t *testing.T) {
 	t.Parallel()
 	down := errors.New("down")
-	expired := refusal.New(refusal.ChallengeWrong, "expired")
+	expired := refusal.New(refusal.ChallengeExpired, "expired")
+	wrong := refusal.New(refusal.ChallengeWrong, "wrong")
 	for what, tc := range map[string]struct {
 		list List
 		want string
@@ -94,6 +95,9 @@ func TestList(t *testing.T) {
 		"one down, none says": {List{fixed{name: "a", err: down}, fixed{name: "b"}}, "", down},
 		"one expired":         {List{fixed{name: "a", err: expired}, fixed{name: "b"}}, "", expired},
 		"expired and down":    {List{fixed{name: "a", err: down}, fixed{name: "b", err: expired}}, "", expired},
+		"wrong and down":      {List{fixed{name: "a", err: wrong}, fixed{name: "b", err: down}}, "", down},
+		"wrong and expired":   {List{fixed{name: "a", err: wrong}, fixed{name: "b", err: expired}}, "", expired},
+		"wrong":               {List{fixed{name: "a", err: wrong}, fixed{name: "b"}}, "", wrong},
 		"expired, one says":   {List{fixed{name: "a", err: expired}, fixed{name: "b", ok: true}}, "b", nil},
 		"yes with an error":   {List{fixed{name: "a", ok: true, err: down}}, "", down},
 	} {

@@ -48,6 +48,8 @@ const (
 	ChallengeExpired Reason = "ChallengeExpired"
 	// ChallengeUsed: a one-time challenge has let another key in.
 	ChallengeUsed Reason = "ChallengeUsed"
+	// IntuneRefused: Microsoft Intune knows the challenge and refuses the request.
+	IntuneRefused Reason = "IntuneRefused"
 	// SignerUnknown: a renewal is signed by a certificate of another CA, or by a self-signed one.
 	SignerUnknown Reason = "SignerUnknown"
 	// SignerExpired: a renewal is signed by a certificate outside its validity.
