@@ -96,7 +96,7 @@ func (s *Service) Allow(decide func(Request) any) {
 // accepts every notification.
 func (s *Service) AllowPassword(password string, data map[string]any) {
 	s.Allow(func(r Request) any {
-		if r.Certificate != nil || r.ErrorCode != 0 {
+		if r.Certificate != nil || r.ErrorDescription != "" {
 			return map[string]any{"allow": true}
 		}
 		return map[string]any{"allow": r.Challenge == password, "data": data}
