@@ -118,6 +118,8 @@ const (
 	ReasonLongURLsUnproven = "LongURLsUnproven"
 	// ReasonTLSNotReady surfaces while a TLS certificate is not issued.
 	ReasonTLSNotReady = "TLSNotReady"
+	// ReasonBasicAuthNotFound surfaces when the Secret of exposure.admin.basicAuthRef does not exist or lacks a key.
+	ReasonBasicAuthNotFound = "BasicAuthNotFound"
 	// ReasonGatewayAPIMissing surfaces when the cluster has no Gateway API.
 	ReasonGatewayAPIMissing = "GatewayAPIMissing"
 	// ReasonRouteNotAccepted surfaces when a Gateway has not accepted the route.

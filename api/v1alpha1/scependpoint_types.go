@@ -48,6 +48,7 @@ type ScepEndpointList struct {
 //
 // +kubebuilder:validation:XValidation:rule="self.issuance.mode != 'CertificateRequest' || self.challenges.all(c, c.type != 'Static' || (has(c.static) && c.static.acknowledgeStoredChallenge))",message="a static challenge stays readable in stored CertificateRequests: set static.acknowledgeStoredChallenge to true if that is acceptable",fieldPath=".challenges"
 // +kubebuilder:validation:XValidation:rule="self.templates.filter(t, has(t.default) && t.default).size() == 1 || self.templates.size() == 1",message="mark exactly one template with default: true"
+// +kubebuilder:validation:XValidation:rule="self.challenges.all(c, !has(c.oneTime) || !has(c.oneTime.ndes) || !has(c.oneTime.ndes.template) || self.templates.exists(t, t.name == c.oneTime.ndes.template))",message="oneTime.ndes.template must be the name of an entry of templates",fieldPath=".challenges"
 type ScepEndpointSpec struct {
 	// How certificates are issued.
 	// +required
@@ -143,7 +144,7 @@ type EndpointTemplate struct {
 }
 
 // ChallengeType says what kind of proof a device brings.
-// +kubebuilder:validation:Enum=Static;OneTime;Anyone
+// +kubebuilder:validation:Enum=Static;OneTime;Webhook;Intune;Anyone
 type ChallengeType string
 
 // The challenge types.
@@ -152,6 +153,10 @@ const (
 	ChallengeStatic ChallengeType = "Static"
 	// ChallengeOneTime is a password for one device, once, minted on demand.
 	ChallengeOneTime ChallengeType = "OneTime"
+	// ChallengeWebhook asks a service.
+	ChallengeWebhook ChallengeType = "Webhook"
+	// ChallengeIntune asks Microsoft Intune.
+	ChallengeIntune ChallengeType = "Intune"
 	// ChallengeAnyone lets in every device, without any proof. The condition
 	// OpenToAnyone says so.
 	ChallengeAnyone ChallengeType = "Anyone"
@@ -161,6 +166,8 @@ const (
 //
 // +kubebuilder:validation:XValidation:rule="self.type != 'Static' || has(self.static)",message="type Static needs the field static with a secretRef",fieldPath=".static"
 // +kubebuilder:validation:XValidation:rule="self.type == 'OneTime' || !has(self.oneTime)",message="the field oneTime goes with type OneTime only",fieldPath=".oneTime"
+// +kubebuilder:validation:XValidation:rule="(self.type == 'Webhook') == has(self.webhook)",message="type Webhook needs the field webhook, and it goes with no other type",fieldPath=".webhook"
+// +kubebuilder:validation:XValidation:rule="(self.type == 'Intune') == has(self.intune)",message="type Intune needs the field intune, and it goes with no other type",fieldPath=".intune"
 type Challenge struct {
 	// Name of this entry within the endpoint; audit records and metrics carry it.
 	// +required
@@ -180,6 +187,14 @@ type Challenge struct {
 	// A password for one device, once. Left out with type OneTime: good for an hour.
 	// +optional
 	OneTime *OneTimeChallenge `json:"oneTime,omitempty"`
+
+	// A service that decides.
+	// +optional
+	Webhook *WebhookChallenge `json:"webhook,omitempty"`
+
+	// Microsoft Intune decides.
+	// +optional
+	Intune *IntuneChallenge `json:"intune,omitempty"`
 }
 
 // StaticChallenge is a password shared by all devices.

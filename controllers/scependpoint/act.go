@@ -72,16 +72,17 @@ func wanted(outcomes []apply.Outcome) sets.Set[apply.Ref] {
 	return keep
 }
 
-// makeState makes the state Secret, once: its key comes from here and is kept nowhere else.
+// makeState makes the state Secret, once: its keys come from here and are kept nowhere else.
 func (r *Reconciler) makeState(ctx context.Context, ep *v1alpha1.ScepEndpoint, p *plan) ([]apply.Outcome, error) {
 	if !p.makeState {
 		return nil, nil
 	}
-	key := make([]byte, render.StateKeyBytes)
-	if _, err := io.ReadFull(r.random, key); err != nil {
-		return nil, fmt.Errorf("make the endpoint's key: %w", err)
+	random := make([]byte, 2*render.StateKeyBytes)
+	if _, err := io.ReadFull(r.random, random); err != nil {
+		return nil, fmt.Errorf("make the endpoint's keys: %w", err)
 	}
-	return r.applier.Apply(ctx, ep, render.StateSecret(ep, key))
+	keys := render.StateKeys{HMAC: random[:render.StateKeyBytes], Challenge: random[render.StateKeyBytes:]}
+	return r.applier.Apply(ctx, ep, render.StateSecret(ep, keys))
 }
 
 // nudge touches pods; one that is gone needs it no more.

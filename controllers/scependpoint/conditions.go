@@ -43,6 +43,7 @@ func endpointConditions(ep *v1alpha1.ScepEndpoint, seen *observation, p *plan, d
 		orWriteFailure(serversAvailable(ep, seen, p), d, v1alpha1.ConditionServersAvailable),
 		orWriteFailure(exposed(ep, seen), d, v1alpha1.ConditionExposed),
 		challengesStored(ep),
+		openToAnyone(ep),
 		longURLs(ep, seen),
 		enrolling(seen),
 	}
@@ -87,6 +88,18 @@ func writeFailure(conditionType string, o apply.Outcome) metav1.Condition {
 		message = fmt.Sprintf("apply %s failed", o.Object)
 	}
 	return conditions.False(conditionType, v1alpha1.ReasonWriteFailed, message+"; remove what is in the way: the operator tries again")
+}
+
+// openToAnyone tells that devices are let in without any proof.
+func openToAnyone(ep *v1alpha1.ScepEndpoint) metav1.Condition {
+	const open = v1alpha1.ConditionOpenToAnyone
+	for _, c := range ep.Spec.Challenges {
+		if c.Type == v1alpha1.ChallengeAnyone {
+			return conditions.True(open, v1alpha1.ReasonAnyone, fmt.Sprintf(
+				"challenge %s lets in every device that reaches the endpoint: whoever can send a request gets any certificate that the templates allow", c.Name))
+		}
+	}
+	return conditions.False(open, v1alpha1.ReasonProofRequired, "every device has to prove that it may enrol: nothing to do")
 }
 
 // challengesStored tells that passwords lie readable in stored CertificateRequests.

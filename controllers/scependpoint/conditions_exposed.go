@@ -20,6 +20,9 @@ import (
 func exposed(ep *v1alpha1.ScepEndpoint, seen *observation) metav1.Condition {
 	const exposed = v1alpha1.ConditionExposed
 	exposure := ep.Spec.Exposure
+	if c, bad := adminProblem(ep, seen); bad {
+		return c
+	}
 	if exposure.Ingress == nil && exposure.Gateway == nil {
 		return conditions.True(exposed, v1alpha1.ReasonNotExposed, fmt.Sprintf(
 			"only the Service %s leads to the servers: set exposure.ingress or exposure.gateway to have a route", render.ChildName(ep.Name)))
@@ -32,6 +35,39 @@ func exposed(ep *v1alpha1.ScepEndpoint, seen *observation) metav1.Condition {
 		}
 	}
 	return conditions.True(exposed, v1alpha1.ReasonSucceeded, "routes and TLS certificates are in place")
+}
+
+// adminProblem says what keeps management systems from minting challenges.
+func adminProblem(ep *v1alpha1.ScepEndpoint, seen *observation) (metav1.Condition, bool) {
+	const exposed = v1alpha1.ConditionExposed
+	admin := ep.Spec.Exposure.Admin
+	if admin == nil {
+		return metav1.Condition{}, false
+	}
+	if problem := adminTLSProblem(admin, seen.exposure.adminTLS); problem != "" {
+		return conditions.False(exposed, v1alpha1.ReasonTLSNotReady, fmt.Sprintf("TLS of exposure.admin, %s: %s", admin.Host, problem)), true
+	}
+	basic := seen.exposure.adminBasic
+	switch {
+	case admin.BasicAuthRef == nil || basic.hasKeys:
+		return metav1.Condition{}, false
+	case basic.err != nil:
+		return conditions.Unknown(exposed, v1alpha1.ReasonReadFailed, fmt.Sprintf("Secret %s of exposure.admin could not be read; %s", admin.BasicAuthRef.Name, tryAgain)), true
+	}
+	return conditions.False(exposed, v1alpha1.ReasonBasicAuthNotFound, fmt.Sprintf(
+		"Secret %s of exposure.admin does not exist or lacks username or password: create it with type kubernetes.io/basic-auth", admin.BasicAuthRef.Name)), true
+}
+
+func adminTLSProblem(admin *v1alpha1.AdminExposure, secret secretFact) string {
+	switch {
+	case admin.TLS.SecretName != "":
+		return ownSecretProblem(admin.TLS.SecretName, secret)
+	case secret.err != nil:
+		return "its Secret could not be read; " + tryAgain
+	case !secret.hasKeys:
+		return "its Certificate is not issued yet: see the Certificate with the suffix -tls-admin and its issuer"
+	}
+	return ""
 }
 
 func ingressProblem(ep *v1alpha1.ScepEndpoint, seen *observation) (metav1.Condition, bool) {

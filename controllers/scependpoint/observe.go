@@ -56,6 +56,8 @@ type exposureFacts struct {
 	certificates map[string]read[certmanagerv1.Certificate] // by the name of the host
 	secrets      map[string]secretFact                      // of TLS certificates of the user's own, by the name of the host
 	serverTLS    secretFact                                 // what the servers mount where TLS is passed through
+	adminTLS     secretFact                                 // what they mount for the admin exposure
+	adminBasic   secretFact                                 // the user that may mint challenges
 }
 
 // secretFact is what is kept of a Secret: never its values.
@@ -118,7 +120,7 @@ func (r *Reconciler) observeTemplates(ctx context.Context, ep *v1alpha1.ScepEndp
 func (r *Reconciler) observeChallenges(ctx context.Context, ep *v1alpha1.ScepEndpoint) []challengeFact {
 	out := make([]challengeFact, 0, len(ep.Spec.Challenges))
 	for _, c := range ep.Spec.Challenges {
-		fact := challengeFact{challenge: c}
+		fact := challengeFact{challenge: c, secret: secretFact{found: true, hasKeys: true}} // none is needed
 		if c.Static != nil {
 			fact.secret = r.observeSecret(ctx, ep.Namespace, c.Static.SecretRef.Name, c.Static.SecretRef.Key)
 		}
@@ -151,7 +153,9 @@ func (r *Reconciler) observeState(ctx context.Context, ep *v1alpha1.ScepEndpoint
 	if seen.value == nil {
 		return read[stateFact]{err: seen.err}
 	}
-	usable := len(seen.value.Data[raconfig.HMACKeyFile]) == render.StateKeyBytes && metav1.IsControlledBy(seen.value, ep)
+	usable := metav1.IsControlledBy(seen.value, ep) &&
+		len(seen.value.Data[raconfig.HMACKeyFile]) == render.StateKeyBytes &&
+		len(seen.value.Data[raconfig.ChallengeKeyFile]) == render.StateKeyBytes
 	return read[stateFact]{value: &stateFact{usable: usable}}
 }
 

@@ -32,7 +32,19 @@ func (r *Reconciler) observeExposure(ctx context.Context, ep *v1alpha1.ScepEndpo
 	if name := render.ServerTLSSecretName(ep); name != "" {
 		facts.serverTLS = r.observeSecret(ctx, ep.Namespace, name, corev1.TLSCertKey, corev1.TLSPrivateKeyKey)
 	}
+	r.observeAdmin(ctx, ep, &facts)
 	return facts
+}
+
+func (r *Reconciler) observeAdmin(ctx context.Context, ep *v1alpha1.ScepEndpoint, facts *exposureFacts) {
+	admin := ep.Spec.Exposure.Admin
+	if admin == nil {
+		return
+	}
+	facts.adminTLS = r.observeSecret(ctx, ep.Namespace, render.AdminTLSSecretName(ep), corev1.TLSCertKey, corev1.TLSPrivateKeyKey)
+	if ref := admin.BasicAuthRef; ref != nil {
+		facts.adminBasic = r.observeSecret(ctx, ep.Namespace, ref.Name, corev1.BasicAuthUsernameKey, corev1.BasicAuthPasswordKey)
+	}
 }
 
 // observeIngressClass reads the named class, or finds the cluster's default.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -184,6 +185,7 @@ func implementation(seen *observation) route.Implementation {
 }
 
 var (
+	serviceKind      = corev1.SchemeGroupVersion.WithKind("Service")
 	ingressKind      = networkingv1.SchemeGroupVersion.WithKind("Ingress")
 	certificateKind  = certmanagerv1.SchemeGroupVersion.WithKind(certmanagerv1.CertificateKind)
 	raCredentialKind = v1alpha1.GroupVersion.WithKind("RACredential")
@@ -193,7 +195,7 @@ var (
 // RACredential stays until the one that replaces it is in use, and an Ingress
 // until its class could be read.
 func prunable(p *plan, seen *observation, known route.GatewayKinds) []schema.GroupVersionKind {
-	kinds := append(kindsOf(known), certificateKind)
+	kinds := append(kindsOf(known), certificateKind, serviceKind)
 	if !classUnread(seen) {
 		kinds = append(kinds, ingressKind)
 	}
@@ -253,5 +255,7 @@ func mountsHash(configHash string, seen *observation) string {
 		write(c.secret.version)
 	}
 	write(seen.exposure.serverTLS.version)
+	write(seen.exposure.adminTLS.version)
+	write(seen.exposure.adminBasic.version)
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }

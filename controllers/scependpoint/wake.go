@@ -31,7 +31,9 @@ const (
 // wake is the time until the earliest thing to look at.
 func wake(ep *v1alpha1.ScepEndpoint, seen *observation, p *plan, d *done, next *v1alpha1.ScepEndpointStatus, now time.Time) time.Duration {
 	after := restInterval
-	if _, missing := gatewayProblem(ep, seen); missing || secretsMissing(seen) || namesTaken(d) {
+	_, withoutGateway := gatewayProblem(ep, seen)
+	_, withoutAdmin := adminProblem(ep, seen)
+	if withoutGateway || withoutAdmin || secretsMissing(seen) || namesTaken(d) {
 		after = min(after, missingInterval)
 	}
 	if len(p.expired) == maxPrunedAtOnce {

@@ -56,7 +56,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		options:  o,
-		reloader: reload.New(o.Dirs, o.Logger),
+		reloader: reload.New(o.Dirs, o.Logger, o.Now),
 		metrics:  audit.NewMetrics(),
 		log:      audit.NewLog(o.Logger),
 	}

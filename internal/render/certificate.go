@@ -13,8 +13,9 @@ import (
 // tlsRevisions is how many past CertificateRequests of a TLS certificate are kept.
 const tlsRevisions = 2
 
-// Certificates are the TLS certificates to be issued, one a host. Where TLS is
-// passed through, the servers hold one certificate for all hosts.
+// Certificates are the TLS certificates to be issued, one a host and one for the
+// admin exposure. Where TLS is passed through, the servers hold one certificate for
+// all hosts.
 func Certificates(ep *v1alpha1.ScepEndpoint) []*certmanagerac.CertificateApplyConfiguration {
 	var out []*certmanagerac.CertificateApplyConfiguration
 	for _, host := range TLSSources(ep) {
@@ -25,9 +26,24 @@ func Certificates(ep *v1alpha1.ScepEndpoint) []*certmanagerac.CertificateApplyCo
 		if passesTLSThrough(ep) {
 			names = tlsHosts(ep)
 		}
-		out = append(out, certificate(ep, host, names...))
+		out = append(out, certificate(ep, TLSName(ep.Name, host.Name), *host.TLS.IssuerRef, names...))
+	}
+	if admin := ep.Spec.Exposure.Admin; admin != nil && admin.TLS.IssuerRef != nil {
+		out = append(out, certificate(ep, AdminTLSName(ep.Name), *admin.TLS.IssuerRef, v1alpha1.Host{Name: admin.Host}))
 	}
 	return out
+}
+
+// AdminTLSSecretName is the Secret with the admin exposure's TLS certificate; empty if there is none.
+func AdminTLSSecretName(ep *v1alpha1.ScepEndpoint) string {
+	admin := ep.Spec.Exposure.Admin
+	switch {
+	case admin == nil:
+		return ""
+	case admin.TLS.SecretName != "":
+		return admin.TLS.SecretName
+	}
+	return AdminTLSName(ep.Name)
 }
 
 // TLSSources are the hosts from which the TLS certificates come: every one with
@@ -40,17 +56,18 @@ func TLSSources(ep *v1alpha1.ScepEndpoint) []v1alpha1.Host {
 	return hosts
 }
 
-// certificate is named after a host, takes its issuer, and is good for all of names.
-// RSA, because the devices that need plain old TLS know nothing else.
-func certificate(ep *v1alpha1.ScepEndpoint, host v1alpha1.Host, names ...v1alpha1.Host) *certmanagerac.CertificateApplyConfiguration {
-	name := TLSName(ep.Name, host.Name)
+// certificate is good for all of names. RSA, because the devices that need plain
+// old TLS know nothing else.
+func certificate(
+	ep *v1alpha1.ScepEndpoint, name string, issuer v1alpha1.IssuerReference, names ...v1alpha1.Host,
+) *certmanagerac.CertificateApplyConfiguration {
 	spec := certmanagerac.CertificateSpec().
 		WithSecretName(name).
 		WithSecretTemplate(certmanagerac.CertificateSecretTemplate().WithLabels(Labels(ep.Name))).
 		WithIssuerRef(cmmetaac.IssuerReference().
-			WithGroup(host.TLS.IssuerRef.Group).
-			WithKind(host.TLS.IssuerRef.Kind).
-			WithName(host.TLS.IssuerRef.Name)).
+			WithGroup(issuer.Group).
+			WithKind(issuer.Kind).
+			WithName(issuer.Name)).
 		WithUsages(certmanagerv1.UsageDigitalSignature, certmanagerv1.UsageKeyEncipherment, certmanagerv1.UsageServerAuth).
 		WithPrivateKey(certmanagerac.CertificatePrivateKey().
 			WithAlgorithm(certmanagerv1.RSAKeyAlgorithm).

@@ -29,6 +29,7 @@ func Config(ep *v1alpha1.ScepEndpoint, templates []v1alpha1.CertificateTemplate,
 		TrustedProxies:   ep.Spec.Exposure.TrustedProxies,
 		LegacyAlgorithms: ep.Spec.Compatibility.LegacyAlgorithms,
 		TLS:              serversEndTLS(ep),
+		Admin:            ep.Spec.Exposure.Admin != nil,
 	}
 	for i, entry := range ep.Spec.Templates {
 		c.Templates = append(c.Templates, raconfig.Template{
@@ -36,9 +37,34 @@ func Config(ep *v1alpha1.ScepEndpoint, templates []v1alpha1.CertificateTemplate,
 		})
 	}
 	for _, challenge := range challenges {
-		c.Challenges = append(c.Challenges, raconfig.Challenge{Name: challenge.Name, Type: challenge.Type})
+		c.Challenges = append(c.Challenges, configChallenge(challenge))
 	}
 	return c
+}
+
+func configChallenge(c v1alpha1.Challenge) raconfig.Challenge {
+	out := raconfig.Challenge{Name: c.Name, Type: c.Type}
+	if c.Type == v1alpha1.ChallengeOneTime {
+		out.OneTime = configOneTime(c.OneTime)
+	}
+	return out
+}
+
+// defaultValidity is that of the API, for a challenge without the field oneTime.
+const defaultValidity = time.Hour
+
+func configOneTime(c *v1alpha1.OneTimeChallenge) *raconfig.OneTime {
+	if c == nil {
+		return &raconfig.OneTime{ValiditySeconds: int64(defaultValidity / time.Second)}
+	}
+	out := &raconfig.OneTime{ValiditySeconds: int64(c.Validity.Duration / time.Second)}
+	if c.RekeyWindow != nil {
+		out.RekeySeconds = int64(c.RekeyWindow.Duration / time.Second)
+	}
+	if c.NDES != nil {
+		out.NDES = &raconfig.NDES{Encoding: c.NDES.Encoding, Template: c.NDES.Template}
+	}
+	return out
 }
 
 // ConfigMap holds the servers' configuration.

@@ -71,6 +71,9 @@ func containerPorts(ep *v1alpha1.ScepEndpoint) []*corev1ac.ContainerPortApplyCon
 	if serversEndTLS(ep) {
 		ports = append(ports, containerPort(httpsPortName, raconfig.DeviceTLSPort))
 	}
+	if ep.Spec.Exposure.Admin != nil {
+		ports = append(ports, containerPort(mintPortName, raconfig.MintPort))
+	}
 	return append(ports, containerPort(adminPortName, raconfig.AdminPort))
 }
 

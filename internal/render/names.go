@@ -42,6 +42,12 @@ func ConfigMapName(endpoint string) string { return endpoint + "-ra-config" }
 // StateSecretName is the name of the Secret with the endpoint's own key.
 func StateSecretName(endpoint string) string { return endpoint + "-ra-state" }
 
+// AdminServiceName is the name of the Service that leads to the minting of challenges.
+func AdminServiceName(endpoint string) string { return endpoint + "-ra-admin" }
+
+// AdminTLSName is the name of the Certificate, and of its Secret, for the admin exposure.
+func AdminTLSName(endpoint string) string { return endpoint + "-tls-admin" }
+
 // TLSName is the name of the Certificate, and of its Secret, for a host.
 func TLSName(endpoint, host string) string { return endpoint + "-tls-" + shortHash(host) }
 

@@ -43,6 +43,9 @@ func Children(in Input) ([]runtime.ApplyConfiguration, error) {
 	if ep.Spec.RACredentialRef == nil {
 		children = append(children, RACredential(ep))
 	}
+	if admin := AdminService(ep); admin != nil {
+		children = append(children, admin)
+	}
 	for _, certificate := range Certificates(ep) {
 		children = append(children, certificate)
 	}

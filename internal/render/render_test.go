@@ -70,7 +70,7 @@ func renderCase(t *testing.T, in string) []byte {
 }
 
 func TestConfigIsReadByTheServers(t *testing.T) {
-	for _, in := range []string{"minimal", "everything", "passthrough"} {
+	for _, in := range []string{"minimal", "everything", "passthrough", "one-time"} {
 		raw, err := os.ReadFile("testdata/" + in + ".in.yaml")
 		if err != nil {
 			t.Fatal(err)

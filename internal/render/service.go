@@ -16,6 +16,7 @@ const (
 	httpPortName  = "http"
 	httpsPortName = "https"
 	adminPortName = "admin"
+	mintPortName  = "mint"
 )
 
 // Service sends devices to the servers. The admin port is not in it.
@@ -29,6 +30,25 @@ func Service(ep *v1alpha1.ScepEndpoint) *corev1ac.ServiceApplyConfiguration {
 		WithSpec(corev1ac.ServiceSpec().
 			WithSelector(PodSelector(ep.Name)).
 			WithPorts(ports...))
+}
+
+// AdminService sends management systems to where challenges are minted; nil if
+// there is no admin exposure.
+func AdminService(ep *v1alpha1.ScepEndpoint) *corev1ac.ServiceApplyConfiguration {
+	admin := ep.Spec.Exposure.Admin
+	if admin == nil {
+		return nil
+	}
+	return corev1ac.Service(AdminServiceName(ep.Name), ep.Namespace).
+		WithLabels(Labels(ep.Name)).
+		WithSpec(corev1ac.ServiceSpec().
+			WithType(corev1.ServiceType(admin.ServiceType)).
+			WithSelector(PodSelector(ep.Name)).
+			WithPorts(corev1ac.ServicePort().
+				WithName(httpsPortName).
+				WithPort(HTTPSPort).
+				WithProtocol(corev1.ProtocolTCP).
+				WithTargetPort(intstr.FromString(mintPortName))))
 }
 
 func servicePort(name string, port int32) *corev1ac.ServicePortApplyConfiguration {

@@ -8,15 +8,22 @@ import (
 	"github.com/scepter-pki/scepter/internal/raconfig"
 )
 
-// StateKeyBytes is the length of the endpoint's own key.
+// StateKeyBytes is the length of each of the endpoint's own keys.
 const StateKeyBytes = 32
 
-// StateSecret holds the key by which the servers name CertificateRequests. It is
-// made once and immutable: another key would forget every running transaction.
-func StateSecret(ep *v1alpha1.ScepEndpoint, key []byte) *corev1ac.SecretApplyConfiguration {
+// StateKeys are the endpoint's own keys.
+type StateKeys struct {
+	// HMAC names CertificateRequests: with another, every running transaction would be forgotten.
+	HMAC []byte
+	// Challenge signs one-time challenges.
+	Challenge []byte
+}
+
+// StateSecret holds the endpoint's own keys. It is made once and immutable.
+func StateSecret(ep *v1alpha1.ScepEndpoint, keys StateKeys) *corev1ac.SecretApplyConfiguration {
 	return corev1ac.Secret(StateSecretName(ep.Name), ep.Namespace).
 		WithLabels(Labels(ep.Name)).
 		WithType(corev1.SecretTypeOpaque).
 		WithImmutable(true).
-		WithData(map[string][]byte{raconfig.HMACKeyFile: key})
+		WithData(map[string][]byte{raconfig.HMACKeyFile: keys.HMAC, raconfig.ChallengeKeyFile: keys.Challenge})
 }

@@ -17,6 +17,8 @@ const (
 	stateVolume      = "state"
 	challengesVolume = "challenges"
 	tlsVolume        = "tls"
+	adminTLSVolume   = "admin-tls"
+	adminBasicVolume = "admin-basic"
 )
 
 func volumes(ep *v1alpha1.ScepEndpoint) []*corev1ac.VolumeApplyConfiguration {
@@ -31,7 +33,26 @@ func volumes(ep *v1alpha1.ScepEndpoint) []*corev1ac.VolumeApplyConfiguration {
 	if name := ServerTLSSecretName(ep); name != "" {
 		out = append(out, secretVolume(tlsVolume, name))
 	}
+	return append(out, adminVolumes(ep)...)
+}
+
+// adminVolumes are optional: what serves management systems must not keep devices
+// from being served.
+func adminVolumes(ep *v1alpha1.ScepEndpoint) []*corev1ac.VolumeApplyConfiguration {
+	admin := ep.Spec.Exposure.Admin
+	if admin == nil {
+		return nil
+	}
+	out := []*corev1ac.VolumeApplyConfiguration{optional(secretVolume(adminTLSVolume, AdminTLSSecretName(ep)))}
+	if admin.BasicAuthRef != nil {
+		out = append(out, optional(secretVolume(adminBasicVolume, admin.BasicAuthRef.Name)))
+	}
 	return out
+}
+
+func optional(v *corev1ac.VolumeApplyConfiguration) *corev1ac.VolumeApplyConfiguration {
+	v.Secret.WithOptional(true)
+	return v
 }
 
 func secretVolume(name, secret string) *corev1ac.VolumeApplyConfiguration {
@@ -65,6 +86,12 @@ func volumeMounts(ep *v1alpha1.ScepEndpoint) []*corev1ac.VolumeMountApplyConfigu
 	}
 	if ServerTLSSecretName(ep) != "" {
 		out = append(out, mount(tlsVolume, raconfig.TLSDir))
+	}
+	if admin := ep.Spec.Exposure.Admin; admin != nil {
+		out = append(out, mount(adminTLSVolume, raconfig.AdminTLSDir))
+		if admin.BasicAuthRef != nil {
+			out = append(out, mount(adminBasicVolume, raconfig.AdminBasicDir))
+		}
 	}
 	return out
 }

@@ -28,6 +28,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.ChallengeApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Compatibility"):
 		return &apiv1alpha1.CompatibilityApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ConfigMapKeyReference"):
+		return &apiv1alpha1.ConfigMapKeyReferenceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("CredentialCertificate"):
 		return &apiv1alpha1.CredentialCertificateApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("CredentialGeneration"):
@@ -54,6 +56,10 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.HostTLSApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("IngressExposure"):
 		return &apiv1alpha1.IngressExposureApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("IntuneChallenge"):
+		return &apiv1alpha1.IntuneChallengeApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("IntuneURLs"):
+		return &apiv1alpha1.IntuneURLsApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("IPPolicy"):
 		return &apiv1alpha1.IPPolicyApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Issuance"):
@@ -100,6 +106,12 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.UPNPolicyApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("URIPolicy"):
 		return &apiv1alpha1.URIPolicyApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("WebhookChallenge"):
+		return &apiv1alpha1.WebhookChallengeApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("WebhookNotification"):
+		return &apiv1alpha1.WebhookNotificationApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("WebhookTarget"):
+		return &apiv1alpha1.WebhookTargetApplyConfiguration{}
 
 	}
 	return nil

@@ -16,7 +16,7 @@ import (
 // files are the contents of the mounted directories, by file name; challenges by
 // the name of the challenge.
 type files struct {
-	config, keyring, challenges, state, tls map[string][]byte
+	config, keyring, challenges, state, tls, adminTLS, adminBasic map[string][]byte
 	// failed are directories that cannot be read.
 	failed map[string]error
 }
@@ -35,13 +35,15 @@ func readFiles(d Dirs) *files {
 	f.challenges = read("challenges", d.Challenges, raconfig.PasswordFile)
 	f.state = read("state", d.State, "")
 	f.tls = read("tls", d.TLS, "")
+	f.adminTLS = read("admin-tls", d.AdminTLS, "")
+	f.adminBasic = read("admin-basic", d.AdminBasic, "")
 	return f
 }
 
 // sum identifies the contents.
 func (f *files) sum() [sha256.Size]byte {
 	h := sha256.New()
-	for _, dir := range []map[string][]byte{f.config, f.keyring, f.challenges, f.state, f.tls} {
+	for _, dir := range []map[string][]byte{f.config, f.keyring, f.challenges, f.state, f.tls, f.adminTLS, f.adminBasic} {
 		for _, name := range slices.Sorted(maps.Keys(dir)) {
 			part := sha256.Sum256(dir[name])
 			_, _ = fmt.Fprintf(h, "%q %x\n", name, part) // a hash does not fail

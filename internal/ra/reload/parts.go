@@ -4,9 +4,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/scepter-pki/scepter/api/v1alpha1"
 	"github.com/scepter-pki/scepter/internal/ra/challenge"
+	"github.com/scepter-pki/scepter/internal/ra/challenge/onetime"
 	"github.com/scepter-pki/scepter/internal/raconfig"
 )
 
@@ -24,6 +26,17 @@ type parts struct {
 	key     []byte
 	static  map[string]*challenge.Static
 	tls     *tls.Certificate
+	admin   Admin
+
+	challengeKeys [][]byte
+	// guards of one-time challenges, by name: a change of the files does not forget
+	// who has been guessing.
+	guards map[string]*onetime.Guard
+	now    func() time.Time
+}
+
+func newParts(now func() time.Time) parts {
+	return parts{static: map[string]*challenge.Static{}, guards: map[string]*onetime.Guard{}, now: now}
 }
 
 // update takes over every part that can be read, but for the configuration: that
@@ -41,6 +54,9 @@ func (p *parts) update(f *files, found *problems) *configPart {
 		found.add("state", err)
 	} else {
 		p.key = key
+	}
+	if keys := readChallengeKeys(f.state); len(keys) > 0 {
+		p.challengeKeys = keys
 	}
 	config, err := p.readConfig(f)
 	if err != nil {
@@ -74,7 +90,10 @@ func (p *parts) updateForConfig(config *configPart, f *files, found *problems) {
 		return
 	}
 	for _, c := range config.config.Challenges {
-		p.updateChallenge(c, f, found)
+		p.updateChallenge(config, c, f, found)
+	}
+	if config.config.Admin {
+		p.updateAdmin(f, found)
 	}
 	if !config.config.TLS {
 		return
@@ -86,7 +105,12 @@ func (p *parts) updateForConfig(config *configPart, f *files, found *problems) {
 	}
 }
 
-func (p *parts) updateChallenge(c raconfig.Challenge, f *files, found *problems) {
+func (p *parts) updateChallenge(config *configPart, c raconfig.Challenge, f *files, found *problems) {
+	if c.Type == v1alpha1.ChallengeOneTime {
+		if _, err := p.oneTime(config, c); err != nil {
+			found.add("state", err)
+		}
+	}
 	if c.Type != v1alpha1.ChallengeStatic {
 		return
 	}
@@ -125,24 +149,15 @@ func (p *parts) snapshot(c *configPart) (*Snapshot, error) {
 		Identity:       identity,
 		Settings:       newSettings(c.config, c.templates),
 		Templates:      c.templates,
-		Challenges:     p.challenges(c.config),
+		Challenges:     p.challenges(c),
 		StateKey:       p.key,
 		TrustedProxies: c.proxies,
 	}
 	if c.config.TLS {
 		s.TLS = p.tls
 	}
-	return s, nil
-}
-
-// challenges are those of a configuration that can be verified. One without its
-// file lets nobody in.
-func (p *parts) challenges(c *raconfig.Config) challenge.List {
-	var list challenge.List
-	for _, entry := range c.Challenges {
-		if static, ok := p.static[entry.Name]; ok {
-			list = append(list, static)
-		}
+	if c.config.Admin {
+		s.Admin = p.admin
 	}
-	return list
+	return s, nil
 }

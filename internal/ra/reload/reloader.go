@@ -9,16 +9,16 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
-
-	"github.com/scepter-pki/scepter/internal/ra/challenge"
 )
 
 // Dirs are the mounted directories; see package raconfig.
 type Dirs struct {
-	Config, Keyring, Challenges, State, TLS string
+	Config, Keyring, Challenges, State, TLS, AdminTLS, AdminBasic string
 }
 
-func (d Dirs) all() []string { return []string{d.Config, d.Keyring, d.Challenges, d.State, d.TLS} }
+func (d Dirs) all() []string {
+	return []string{d.Config, d.Keyring, d.Challenges, d.State, d.TLS, d.AdminTLS, d.AdminBasic}
+}
 
 // Status is what there is to say about the files.
 type Status struct {
@@ -45,9 +45,10 @@ type Reloader struct {
 	last parts
 }
 
-// New makes a reloader that has read nothing yet.
-func New(dirs Dirs, logger *slog.Logger) *Reloader {
-	r := &Reloader{dirs: dirs, logger: logger, first: make(chan struct{}), last: parts{static: map[string]*challenge.Static{}}}
+// New makes a reloader that has read nothing yet. The clock is for what challenges
+// are verified by.
+func New(dirs Dirs, logger *slog.Logger, now func() time.Time) *Reloader {
+	r := &Reloader{dirs: dirs, logger: logger, first: make(chan struct{}), last: newParts(now)}
 	r.status.Store(&Status{Problems: []string{"the files have not been read yet: wait"}})
 	return r
 }

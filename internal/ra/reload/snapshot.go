@@ -32,6 +32,8 @@ type Snapshot struct {
 	TrustedProxies []netip.Prefix
 	// TLS is nil where the servers do not end TLS.
 	TLS *tls.Certificate
+	// Admin is empty where challenges are not minted over HTTPS.
+	Admin Admin
 }
 
 // Template is a compiled template under its name within the endpoint.

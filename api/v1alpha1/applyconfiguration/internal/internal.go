@@ -119,6 +119,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.scepter-pki.scepter.api.v1alpha1.Challenge
   map:
     fields:
+    - name: intune
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.IntuneChallenge
     - name: name
       type:
         scalar: string
@@ -131,6 +134,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: type
       type:
         namedType: com.github.scepter-pki.scepter.api.v1alpha1.ChallengeType
+    - name: webhook
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.WebhookChallenge
 - name: com.github.scepter-pki.scepter.api.v1alpha1.ChallengeType
   scalar: string
 - name: com.github.scepter-pki.scepter.api.v1alpha1.Compatibility
@@ -142,6 +148,16 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: com.github.scepter-pki.scepter.api.v1alpha1.LegacyAlgorithm
           elementRelationship: associative
+- name: com.github.scepter-pki.scepter.api.v1alpha1.ConfigMapKeyReference
+  map:
+    fields:
+    - name: key
+      type:
+        scalar: string
+      default: ca.crt
+    - name: name
+      type:
+        scalar: string
 - name: com.github.scepter-pki.scepter.api.v1alpha1.CredentialCertificate
   map:
     fields:
@@ -332,6 +348,55 @@ var schemaYAML = typed.YAMLObject(`types:
   map:
     fields:
     - name: className
+      type:
+        scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.IntuneAuthentication
+  scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.IntuneChallenge
+  map:
+    fields:
+    - name: authentication
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.IntuneAuthentication
+    - name: caBundleRef
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.ConfigMapKeyReference
+    - name: clientID
+      type:
+        scalar: string
+    - name: requireNotification
+      type:
+        scalar: boolean
+      default: true
+    - name: secretRef
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.LocalReference
+    - name: tenantID
+      type:
+        scalar: string
+    - name: timeout
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+      default: 10s
+    - name: urls
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.IntuneURLs
+- name: com.github.scepter-pki.scepter.api.v1alpha1.IntuneURLs
+  map:
+    fields:
+    - name: authority
+      type:
+        scalar: string
+    - name: graph
+      type:
+        scalar: string
+    - name: graphScope
+      type:
+        scalar: string
+    - name: intuneScope
+      type:
+        scalar: string
+    - name: tokenAudience
       type:
         scalar: string
 - name: com.github.scepter-pki.scepter.api.v1alpha1.Issuance
@@ -729,6 +794,58 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             scalar: string
           elementRelationship: associative
+- name: com.github.scepter-pki.scepter.api.v1alpha1.WebhookAuthentication
+  scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.WebhookChallenge
+  map:
+    fields:
+    - name: authentication
+      type:
+        list:
+          elementType:
+            namedType: com.github.scepter-pki.scepter.api.v1alpha1.WebhookAuthentication
+          elementRelationship: associative
+    - name: caBundleRef
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.ConfigMapKeyReference
+    - name: id
+      type:
+        scalar: string
+    - name: notification
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.WebhookNotification
+    - name: secretRef
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.LocalReference
+    - name: timeout
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+      default: 10s
+    - name: url
+      type:
+        scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.WebhookNotification
+  map:
+    fields:
+    - name: authentication
+      type:
+        list:
+          elementType:
+            namedType: com.github.scepter-pki.scepter.api.v1alpha1.WebhookAuthentication
+          elementRelationship: associative
+    - name: id
+      type:
+        scalar: string
+    - name: required
+      type:
+        scalar: boolean
+      default: false
+    - name: secretRef
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.LocalReference
+    - name: url
+      type:
+        scalar: string
 - name: io.k8s.api.core.v1.ResourceClaim
   map:
     fields:

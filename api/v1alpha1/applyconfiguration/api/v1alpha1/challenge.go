@@ -19,6 +19,10 @@ type ChallengeApplyConfiguration struct {
 	Static *StaticChallengeApplyConfiguration `json:"static,omitempty"`
 	// A password for one device, once. Left out with type OneTime: good for an hour.
 	OneTime *OneTimeChallengeApplyConfiguration `json:"oneTime,omitempty"`
+	// A service that decides.
+	Webhook *WebhookChallengeApplyConfiguration `json:"webhook,omitempty"`
+	// Microsoft Intune decides.
+	Intune *IntuneChallengeApplyConfiguration `json:"intune,omitempty"`
 }
 
 // ChallengeApplyConfiguration constructs a declarative configuration of the Challenge type for use with
@@ -56,5 +60,21 @@ func (b *ChallengeApplyConfiguration) WithStatic(value *StaticChallengeApplyConf
 // If called multiple times, the OneTime field is set to the value of the last call.
 func (b *ChallengeApplyConfiguration) WithOneTime(value *OneTimeChallengeApplyConfiguration) *ChallengeApplyConfiguration {
 	b.OneTime = value
+	return b
+}
+
+// WithWebhook sets the Webhook field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Webhook field is set to the value of the last call.
+func (b *ChallengeApplyConfiguration) WithWebhook(value *WebhookChallengeApplyConfiguration) *ChallengeApplyConfiguration {
+	b.Webhook = value
+	return b
+}
+
+// WithIntune sets the Intune field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Intune field is set to the value of the last call.
+func (b *ChallengeApplyConfiguration) WithIntune(value *IntuneChallengeApplyConfiguration) *ChallengeApplyConfiguration {
+	b.Intune = value
 	return b
 }

@@ -1,0 +1,103 @@
+package reload
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/scepter-pki/scepter/api/v1alpha1"
+	"github.com/scepter-pki/scepter/internal/ra/challenge"
+	"github.com/scepter-pki/scepter/internal/ra/challenge/onetime"
+	"github.com/scepter-pki/scepter/internal/raconfig"
+)
+
+// challenges are those of a configuration that can be verified. One without its
+// file lets nobody in. Anyone comes last, so that a one-time challenge is spent
+// even where none is needed.
+func (p *parts) challenges(c *configPart) challenge.List {
+	var list challenge.List
+	for _, entry := range c.config.Challenges {
+		if v := p.verifier(c, entry); v != nil {
+			list = append(list, v)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b challenge.Verifier) int { return cmp.Compare(rank(a), rank(b)) })
+	return list
+}
+
+func rank(v challenge.Verifier) int {
+	if _, open := v.(challenge.Anyone); open {
+		return 1
+	}
+	return 0
+}
+
+// verifier is nil for an entry that cannot be verified.
+func (p *parts) verifier(c *configPart, entry raconfig.Challenge) challenge.Verifier {
+	switch entry.Type {
+	case v1alpha1.ChallengeStatic:
+		if static, ok := p.static[entry.Name]; ok {
+			return static
+		}
+	case v1alpha1.ChallengeOneTime:
+		if oneTime, err := p.oneTime(c, entry); err == nil {
+			return oneTime
+		}
+	case v1alpha1.ChallengeAnyone:
+		return challenge.Anyone(entry.Name)
+	}
+	return nil
+}
+
+// oneTime makes an entry from the configuration and the endpoint's keys.
+func (p *parts) oneTime(c *configPart, entry raconfig.Challenge) (*onetime.OneTime, error) {
+	settings := entry.OneTime
+	if settings == nil {
+		return nil, fmt.Errorf("challenge %s has no oneTime", entry.Name)
+	}
+	templates := map[string][]string{}
+	for _, t := range c.templates {
+		templates[t.Name] = t.Policy.NamedRules()
+	}
+	if p.guards[entry.Name] == nil {
+		p.guards[entry.Name] = onetime.NewGuard()
+	}
+	made, err := onetime.New(onetime.Config{
+		Name:      entry.Name,
+		Endpoint:  string(c.config.Endpoint.UID),
+		Keys:      p.challengeKeys,
+		Validity:  time.Duration(settings.ValiditySeconds) * time.Second,
+		Rekey:     time.Duration(settings.RekeySeconds) * time.Second,
+		NDES:      settings.NDES != nil,
+		Templates: templates,
+		Guard:     p.guards[entry.Name],
+		Now:       p.now,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("challenge %s: %w", entry.Name, err)
+	}
+	return made, nil
+}
+
+// OneTime finds a challenge of type OneTime by its name; "" is the first. It is nil
+// if there is none.
+func (s *Snapshot) OneTime(name string) *onetime.OneTime {
+	for _, v := range s.Challenges {
+		if o, ok := v.(*onetime.OneTime); ok && (name == "" || name == o.Name()) {
+			return o
+		}
+	}
+	return nil
+}
+
+// readChallengeKeys reads the key that signs one-time challenges, and the one before if there is one.
+func readChallengeKeys(files map[string][]byte) [][]byte {
+	var keys [][]byte
+	for _, name := range []string{raconfig.ChallengeKeyFile, raconfig.PreviousChallengeKeyFile} {
+		if key := files[name]; len(key) > 0 {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
