@@ -6,7 +6,7 @@
 //
 //	config/      config.yaml (a ConfigMap)
 //	keyring/     the RACredential's keyring Secret (see Keyring)
-//	challenges/  one directory a Static challenge, named after it, with the Secret's key as the file "password"
+//	challenges/  one directory a challenge that needs files, named after it: "password" of a Static one; see ChallengeFiles
 //	state/       the endpoint's own Secret: the keys "hmac" and "challenge" (32 random bytes each)
 //	admin-tls/   tls.crt and tls.key of the admin exposure
 //	admin-basic/ username and password of the admin exposure
@@ -131,6 +131,10 @@ type Challenge struct {
 	Type v1alpha1.ChallengeType `json:"type"`
 	// OneTime is set for that type.
 	OneTime *OneTime `json:"oneTime,omitempty"`
+	// Webhook is set for that type.
+	Webhook *Webhook `json:"webhook,omitempty"`
+	// Intune is set for that type.
+	Intune *Intune `json:"intune,omitempty"`
 }
 
 // OneTime describes a challenge of that type.
