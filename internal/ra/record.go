@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/scepter-pki/scepter/internal/ra/audit"
+	"github.com/scepter-pki/scepter/internal/ra/challenge/onetime"
 	"github.com/scepter-pki/scepter/internal/ra/refusal"
 	"github.com/scepter-pki/scepter/internal/raconfig"
 	"github.com/scepter-pki/scepter/internal/scep"
@@ -50,6 +51,8 @@ type ending struct {
 func endingOf(reply *scep.Reply, err error) ending {
 	var unavailable *scep.UnavailableError
 	switch {
+	case errors.Is(err, onetime.ErrGuessing):
+		return ending{audit.ChallengeGuessing, audit.ResultUnavailable, "ChallengeGuessing", err}
 	case errors.As(err, &unavailable):
 		return ending{audit.Unavailable, audit.ResultUnavailable, "Unavailable", err}
 	case err != nil:

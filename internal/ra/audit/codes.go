@@ -14,6 +14,7 @@ const (
 	Recalled             Code = "SCEP1020"
 	ObjectIgnored        Code = "SCEP1021"
 	Authenticated        Code = "SCEP1030"
+	ChallengeGuessing    Code = "SCEP1031"
 	Judged               Code = "SCEP1040"
 	RequestRecorded      Code = "SCEP1050"
 	OutcomeNotTold       Code = "SCEP1051"
@@ -32,6 +33,7 @@ var descriptions = map[Code]string{
 	Recalled:             "request is known",
 	ObjectIgnored:        "CertificateRequest does not count",
 	Authenticated:        "request authenticated",
+	ChallengeGuessing:    "challenges are being guessed",
 	Judged:               "request allowed by the template",
 	RequestRecorded:      "CertificateRequest recorded",
 	OutcomeNotTold:       "challenge could not be told how the enrolment ended",

@@ -23,6 +23,7 @@ func (l *Log) Record(ctx context.Context, code Code, attributes ...slog.Attr) {
 var levels = map[Code]slog.Level{
 	ConfigurationProblem: slog.LevelWarn,
 	ObjectIgnored:        slog.LevelWarn,
+	ChallengeGuessing:    slog.LevelError,
 	OutcomeNotTold:       slog.LevelWarn,
 	Unavailable:          slog.LevelWarn,
 	InternalError:        slog.LevelError,

@@ -47,6 +47,8 @@ func NewFiles(t testing.TB, c *Cluster) *Files {
 		Challenges: filepath.Join(root, "challenges"),
 		State:      filepath.Join(root, "state"),
 		TLS:        filepath.Join(root, "tls"),
+		AdminTLS:   filepath.Join(root, "admin-tls"),
+		AdminBasic: filepath.Join(root, "admin-basic"),
 	}}
 	generation := NewGeneration(t, c.Issuer.CA, sceptest.Pair)
 	f.Keyring = &raconfig.Keyring{Generations: []raconfig.Generation{generation}}
@@ -65,6 +67,7 @@ func NewFiles(t testing.TB, c *Cluster) *Files {
 	}
 	f.Write(f.Dirs.Challenges, filepath.Join("mdm", raconfig.PasswordFile), []byte(Password+"\n"))
 	f.Write(f.Dirs.State, raconfig.HMACKeyFile, f.StateKey())
+	f.Write(f.Dirs.State, raconfig.ChallengeKeyFile, f.ChallengeKey())
 	f.WriteKeyring()
 	f.WriteConfig()
 	return f
@@ -72,6 +75,9 @@ func NewFiles(t testing.TB, c *Cluster) *Files {
 
 // StateKey is the endpoint's HMAC key.
 func (f *Files) StateKey() []byte { return []byte("0123456789abcdef0123456789abcdef") }
+
+// ChallengeKey is the endpoint's key for one-time challenges.
+func (f *Files) ChallengeKey() []byte { return []byte("fedcba9876543210fedcba9876543210") }
 
 // DeviceTemplate allows device names below devices.example.com.
 func DeviceTemplate() v1alpha1.CertificateTemplateSpec {
