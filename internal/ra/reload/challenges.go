@@ -13,8 +13,8 @@ import (
 )
 
 // challenges are those of a configuration that can be verified. One without its
-// file lets nobody in. Anyone comes last, so that a one-time challenge is spent
-// even where none is needed.
+// file lets nobody in. Services are asked after what can be told here. Anyone comes
+// last, so that a one-time challenge is spent even where none is needed.
 func (p *parts) challenges(c *configPart) challenge.List {
 	var list challenge.List
 	for _, entry := range c.config.Challenges {
@@ -27,7 +27,10 @@ func (p *parts) challenges(c *configPart) challenge.List {
 }
 
 func rank(v challenge.Verifier) int {
-	if _, open := v.(challenge.Anyone); open {
+	switch v.(type) {
+	case challenge.Anyone:
+		return 2
+	case challenge.Outcome:
 		return 1
 	}
 	return 0
@@ -44,6 +47,8 @@ func (p *parts) verifier(c *configPart, entry raconfig.Challenge) challenge.Veri
 		if oneTime, err := p.oneTime(c, entry); err == nil {
 			return oneTime
 		}
+	case v1alpha1.ChallengeWebhook, v1alpha1.ChallengeIntune:
+		return p.outside[entry.Name].verifier
 	case v1alpha1.ChallengeAnyone:
 		return challenge.Anyone(entry.Name)
 	}

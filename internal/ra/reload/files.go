@@ -13,31 +13,48 @@ import (
 	"github.com/scepter-pki/scepter/internal/raconfig"
 )
 
-// files are the contents of the mounted directories, by file name; challenges by
-// the name of the challenge.
+// files are the contents of the mounted directories, by file name; those of
+// challenges by the name of the challenge, a slash, and the file name.
 type files struct {
 	config, keyring, challenges, state, tls, adminTLS, adminBasic map[string][]byte
+	challengesDir                                                 string
 	// failed are directories that cannot be read.
 	failed map[string]error
 }
 
 func readFiles(d Dirs) *files {
-	f := &files{failed: map[string]error{}}
-	read := func(what, dir, within string) map[string][]byte {
-		content, err := readDir(dir, within)
+	f := &files{failed: map[string]error{}, challengesDir: d.Challenges}
+	read := func(what, dir string, within ...string) map[string][]byte {
+		content, err := readDir(dir, within...)
 		if err != nil {
 			f.failed[what] = err
 		}
 		return content
 	}
-	f.config = read("config", d.Config, "")
-	f.keyring = read("keyring", d.Keyring, "")
-	f.challenges = read("challenges", d.Challenges, raconfig.PasswordFile)
-	f.state = read("state", d.State, "")
-	f.tls = read("tls", d.TLS, "")
-	f.adminTLS = read("admin-tls", d.AdminTLS, "")
-	f.adminBasic = read("admin-basic", d.AdminBasic, "")
+	f.config = read("config", d.Config)
+	f.keyring = read("keyring", d.Keyring)
+	f.challenges = read("challenges", d.Challenges, raconfig.ChallengeFiles...)
+	f.state = read("state", d.State)
+	f.tls = read("tls", d.TLS)
+	f.adminTLS = read("admin-tls", d.AdminTLS)
+	f.adminBasic = read("admin-basic", d.AdminBasic)
 	return f
+}
+
+// ofChallenge are the files of one challenge, by file name.
+func (f *files) ofChallenge(name string) map[string][]byte {
+	out := map[string][]byte{}
+	for _, file := range raconfig.ChallengeFiles {
+		if content, ok := f.challenges[name+"/"+file]; ok {
+			out[file] = content
+		}
+	}
+	return out
+}
+
+// tokenFile is where the kubelet keeps a challenge's service account token fresh.
+func (f *files) tokenFile(name string) string {
+	return filepath.Join(f.challengesDir, name, raconfig.TokenFile)
 }
 
 // sum identifies the contents.
@@ -63,9 +80,9 @@ const dataLink = "..data"
 // maxFile bounds one file in bytes; a Secret cannot hold more.
 const maxFile = 1 << 20
 
-// readDir reads the files of a directory or, with within, that file of each of its
+// readDir reads the files of a directory or, with within, those files of each of its
 // directories. A directory that is not there is empty.
-func readDir(dir, within string) (map[string][]byte, error) {
+func readDir(dir string, within ...string) (map[string][]byte, error) {
 	if dir == "" {
 		return nil, nil
 	}
@@ -84,15 +101,29 @@ func readDir(dir, within string) (map[string][]byte, error) {
 		if strings.HasPrefix(e.Name(), "..") {
 			continue
 		}
-		data, err := readFile(filepath.Join(dir, e.Name(), within))
-		if err != nil {
-			return nil, err
-		}
-		if data != nil {
-			content[e.Name()] = data
+		for _, name := range namesWithin(e.Name(), within) {
+			data, err := readFile(filepath.Join(dir, name))
+			if err != nil {
+				return nil, err
+			}
+			if data != nil {
+				content[name] = data
+			}
 		}
 	}
 	return content, nil
+}
+
+// namesWithin are the files to read of an entry: itself, or those below it.
+func namesWithin(entry string, within []string) []string {
+	if len(within) == 0 {
+		return []string{entry}
+	}
+	names := make([]string, len(within))
+	for i, name := range within {
+		names[i] = entry + "/" + name
+	}
+	return names
 }
 
 // readFile reads a file; nil if it is not there or no file.

@@ -28,6 +28,9 @@ type parts struct {
 	tls     *tls.Certificate
 	admin   Admin
 
+	// outside are the challenges that ask a service, by name.
+	outside map[string]outside
+
 	challengeKeys [][]byte
 	// guards of one-time challenges, by name: a change of the files does not forget
 	// who has been guessing.
@@ -36,7 +39,12 @@ type parts struct {
 }
 
 func newParts(now func() time.Time) parts {
-	return parts{static: map[string]*challenge.Static{}, guards: map[string]*onetime.Guard{}, now: now}
+	return parts{
+		static:  map[string]*challenge.Static{},
+		outside: map[string]outside{},
+		guards:  map[string]*onetime.Guard{},
+		now:     now,
+	}
 }
 
 // update takes over every part that can be read, but for the configuration: that
@@ -106,15 +114,20 @@ func (p *parts) updateForConfig(config *configPart, f *files, found *problems) {
 }
 
 func (p *parts) updateChallenge(config *configPart, c raconfig.Challenge, f *files, found *problems) {
-	if c.Type == v1alpha1.ChallengeOneTime {
+	switch c.Type {
+	case v1alpha1.ChallengeOneTime:
 		if _, err := p.oneTime(config, c); err != nil {
 			found.add("state", err)
 		}
+	case v1alpha1.ChallengeStatic:
+		p.updateStatic(c, f, found)
+	case v1alpha1.ChallengeWebhook, v1alpha1.ChallengeIntune:
+		p.updateOutside(config, c, f, found)
 	}
-	if c.Type != v1alpha1.ChallengeStatic {
-		return
-	}
-	static, err := challenge.NewStatic(c.Name, f.challenges[c.Name])
+}
+
+func (p *parts) updateStatic(c raconfig.Challenge, f *files, found *problems) {
+	static, err := challenge.NewStatic(c.Name, f.ofChallenge(c.Name)[raconfig.PasswordFile])
 	if err != nil {
 		found.add("challenges/"+c.Name+"/"+raconfig.PasswordFile, err)
 		return

@@ -5,6 +5,7 @@
 package intune
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,8 +24,6 @@ import (
 const (
 	// Timeout of one operation, with all calls it needs.
 	Timeout = 20 * time.Second
-	// CallTimeout of one HTTP call: Intune is slow at times.
-	CallTimeout = 10 * time.Second
 	// MaxAnswer bounds an answer, in bytes.
 	MaxAnswer = 1 << 20
 	// maxTries at one operation: the second follows what may have passed, or a
@@ -41,6 +40,16 @@ type URLs struct {
 	// GraphScope and IntuneScope are what tokens are asked for.
 	GraphScope  string
 	IntuneScope string
+}
+
+// Or fills what is empty from other.
+func (u URLs) Or(other URLs) URLs {
+	return URLs{
+		Authority:   cmp.Or(u.Authority, other.Authority),
+		Graph:       cmp.Or(u.Graph, other.Graph),
+		GraphScope:  cmp.Or(u.GraphScope, other.GraphScope),
+		IntuneScope: cmp.Or(u.IntuneScope, other.IntuneScope),
+	}
 }
 
 // PublicCloud are the URLs of the global service. The double slash in the scope is

@@ -4,6 +4,7 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -20,8 +21,8 @@ import (
 )
 
 const (
-	// Timeout of a question, both tries together.
-	Timeout = 10 * time.Second
+	// DefaultTimeout of a question.
+	DefaultTimeout = 10 * time.Second
 	// MaxAnswer bounds an answer, in bytes.
 	MaxAnswer = 64 << 10
 	// retryPause lies between the two tries.
@@ -40,8 +41,10 @@ type Hook struct {
 	// Authorization is the value of that header; "": none. See Bearer and Basic.
 	Authorization string
 
-	Client *outbound.Client
-	Now    func() time.Time
+	// Timeout of a question, both tries together; 0: DefaultTimeout.
+	Timeout time.Duration
+	Client  *outbound.Client
+	Now     func() time.Time
 }
 
 // Bearer is an Authorization by a token (RFC 6750, section 2.1).
@@ -130,7 +133,7 @@ func (h *Hook) notify(ctx context.Context, e Enrolment, b *body) error {
 // post sends a body, a second time if the first try found nobody or broke off.
 // Both tries are the same to the byte, so a hook can tell that they are one.
 func (h *Hook) post(ctx context.Context, e Enrolment, b *body) (*outbound.Answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(h.Timeout, DefaultTimeout))
 	defer cancel()
 	b.Timestamp = h.Now().UTC()
 	b.Provisioner = h.Provisioner
