@@ -217,84 +217,55 @@ func checkSecrets(t *testing.T, tenant *intunesim.Tenant, csr *x509.CertificateR
 	}
 }
 
-// outage is a fault and what an error says of it.
-type outage struct {
-	name  string
-	fault faults.Fault
-	says  string
-	// passes is true where a second try gets past a fault that shows once.
-	passes bool
-}
-
-var outages = []outage{
-	{"throttled", faults.Throttled(http.StatusTooManyRequests, 7), "HTTP 429", false},
-	{"throttled without a time", faults.Status(http.StatusTooManyRequests), "HTTP 429", false},
-	{"internal error", faults.Status(http.StatusInternalServerError), "HTTP 500", true},
-	{"bad gateway", faults.Status(http.StatusBadGateway), "HTTP 502", true},
-	{"unavailable, come again", faults.Throttled(http.StatusServiceUnavailable, 3), "HTTP 503", false},
-	{"gateway timeout", faults.Status(http.StatusGatewayTimeout), "HTTP 504", true},
-	{"bad request with an echo", faults.Echo(http.StatusBadRequest), "HTTP 400", false},
-	{"token refused", faults.Echo(http.StatusUnauthorized), "HTTP 401", true},
-	{"forbidden", faults.Status(http.StatusForbidden), "HTTP 403", false},
-	{"slow", faults.Slow, "no answer in time", false},
-	{"closed", faults.Closed, "not reachable", true},
-	{"torn", faults.Torn, "the answer broke off", true},
-	{"not HTTP", faults.NotHTTP, "not reachable", true},
-	{"not JSON", faults.JSON("<html>" + faults.Leak), "cannot be read", false},
-	{"wrong shape", faults.JSON(`["` + faults.Leak + `"]`), "cannot be read", false},
-	{"several values", faults.JSON(`{"code":"Success","value":[]}{"code":"Success"}`), "cannot be read", false},
-	{"wrong content type", faults.Says("text/html", `{"code":"Success"}`), "cannot be read", false},
-	{"huge", faults.Huge(128 << 10), "too large", false},
-	{"empty", faults.JSON(""), "cannot be read", false},
-	{"redirect", faults.Redirect(http.StatusSeeOther, "https://elsewhere.invalid/"), "HTTP 303", false},
-}
-
 func TestOutagesOfIntune(t *testing.T) {
-	outages := append([]outage{
-		{"no code", faults.JSON(`{"errorDescription":""}`), "has no code", false},
-		{"code is null", faults.JSON(`{"code":null}`), "has no code", false},
-		{"code is a number", faults.JSON(`{"code":0}`), "cannot be read", false},
-		{"moved and gone", faults.Status(http.StatusGone), "HTTP 410", true},
-		{"not found", faults.Status(http.StatusNotFound), "HTTP 404", true},
-		{"misdirected", faults.Status(http.StatusMisdirectedRequest), "HTTP 421", true},
-		{"redirect to another address", faults.Redirect(http.StatusPermanentRedirect, "https://elsewhere.invalid/"), "HTTP 308", true},
-	}, outages...)
-	testOutages(t, outages, func(f *fixture) *faults.Switch { return &f.Intune })
+	testOutages(t, append([]faults.Case{
+		{Name: "no code", Fault: faults.JSON(`{"errorDescription":""}`), Says: "has no code"},
+		{Name: "code is null", Fault: faults.JSON(`{"code":null}`), Says: "has no code"},
+		{Name: "code is a number", Fault: faults.JSON(`{"code":0}`), Says: "cannot be read"},
+		{Name: "token refused", Fault: faults.Echo(http.StatusUnauthorized), Says: "HTTP 401", Passes: true},
+		{Name: "moved and gone", Fault: faults.Status(http.StatusGone), Says: "HTTP 410", Passes: true},
+		{Name: "not found", Fault: faults.Status(http.StatusNotFound), Says: "HTTP 404", Passes: true},
+		{Name: "misdirected", Fault: faults.Status(http.StatusMisdirectedRequest), Says: "HTTP 421", Passes: true},
+		{Name: "redirect to another address", Fault: faults.Redirect(http.StatusPermanentRedirect, "https://elsewhere.invalid/"), Says: "HTTP 308", Passes: true},
+	}, faults.Cases...), func(f *fixture) *faults.Switch { return &f.Intune })
 }
 
 func TestOutagesOfGraph(t *testing.T) {
-	outages := append([]outage{
-		{"no services", faults.JSON(`{"value":[]}`), "does not list", false},
-		{"no list", faults.JSON(`{}`), "does not list", false},
-		{"another service only", faults.JSON(`{"value":[{"providerName":"Other","uri":"https://other.invalid"}]}`), "does not list", false},
-		{"service without TLS", faults.JSON(`{"value":[{"providerName":"ScepRequestValidationFEService","uri":"http://127.0.0.1:1/x"}]}`), "only https", false},
-		{"service with a password", faults.JSON(`{"value":[{"providerName":"ScepRequestValidationFEService","uri":"https://u:p@127.0.0.1:1/x"}]}`), "not usable", false},
-		{"service on an unknown host", faults.JSON(`{"value":[{"providerName":"ScepRequestValidationFEService","uri":"https://intune.invalid"}]}`), "unknown host", true},
-		{"service where nobody listens", faults.JSON(`{"value":[{"providerName":"ScepRequestValidationFEService","uri":"https://127.0.0.1:1"}]}`), "not reachable", true},
-	}, outages...)
-	testOutages(t, outages, func(f *fixture) *faults.Switch { return &f.Graph })
+	testOutages(t, append([]faults.Case{
+		{Name: "token refused", Fault: faults.Echo(http.StatusUnauthorized), Says: "HTTP 401", Passes: true},
+		{Name: "no services", Fault: faults.JSON(`{"value":[]}`), Says: "does not list"},
+		{Name: "no list", Fault: faults.JSON(`{}`), Says: "does not list"},
+		{Name: "another service only", Fault: faults.JSON(`{"value":[{"providerName":"Other","uri":"https://other.invalid"}]}`), Says: "does not list"},
+		{Name: "service without TLS", Fault: faults.JSON(`{"value":[{"providerName":"ScepRequestValidationFEService","uri":"http://127.0.0.1:1/x"}]}`), Says: "only https"},
+		{Name: "service with a password", Fault: faults.JSON(`{"value":[{"providerName":"ScepRequestValidationFEService","uri":"https://u:p@127.0.0.1:1/x"}]}`), Says: "not usable"},
+		{Name: "service on an unknown host", Fault: faults.JSON(`{"value":[{"providerName":"ScepRequestValidationFEService","uri":"https://intune.invalid"}]}`), Says: "unknown host", Passes: true},
+		{Name: "service where nobody listens", Fault: faults.JSON(`{"value":[{"providerName":"ScepRequestValidationFEService","uri":"https://127.0.0.1:1"}]}`), Says: "not reachable", Passes: true},
+	}, faults.Cases...), func(f *fixture) *faults.Switch { return &f.Graph })
 }
 
 func TestOutagesOfEntra(t *testing.T) {
-	var others []outage
-	for _, o := range outages {
-		o.passes = false // no second try: accounts are locked after many
-		others = append(others, o)
+	cases := []faults.Case{
+		{Name: "token refused", Fault: faults.Echo(http.StatusUnauthorized), Says: "HTTP 401"},
+		{Name: "an error with 200", Fault: faults.JSON(`{"error":"invalid_client"}`), Says: "no access token"},
 	}
-	testOutages(t, append([]outage{
-		{"secret expired", faults.Says("application/json", `{"error":"invalid_client"}`), "no access token", false},
-	}, others...), func(f *fixture) *faults.Switch { return &f.Entra })
+	for _, c := range faults.Cases {
+		c.Passes = false // no second try: accounts are locked after many
+		if c.Name != "wrong content type" {
+			cases = append(cases, c)
+		}
+	}
+	testOutages(t, cases, func(f *fixture) *faults.Switch { return &f.Entra })
 }
 
 // testOutages shows every fault for good, and then once, to a client that knows
 // nothing yet. No fault may pass for a yes.
-func testOutages(t *testing.T, list []outage, at func(*fixture) *faults.Switch) {
+func testOutages(t *testing.T, list []faults.Case, at func(*fixture) *faults.Switch) {
 	t.Helper()
 	for _, o := range list {
-		t.Run(o.name, func(t *testing.T) {
+		t.Run(o.Name, func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
-			at(f).Break(o.fault)
+			at(f).Break(o.Fault)
 			for _, err := range []error{f.validate(t), f.notify(t)} {
 				if err == nil {
 					t.Fatal("passed for a yes")
@@ -305,15 +276,15 @@ func testOutages(t *testing.T, list []outage, at func(*fixture) *faults.Switch) 
 				}
 				checkSecrets(t, f.Tenant, f.request.CSR, err)
 			}
-			if err := f.validate(t); !strings.Contains(err.Error(), o.says) {
-				t.Errorf("error %q does not say %q", err, o.says)
+			if err := f.validate(t); !strings.Contains(err.Error(), o.Says) {
+				t.Errorf("error %q does not say %q", err, o.Says)
 			}
 			if len(f.Validated()) != 0 || len(f.Successes()) != 0 {
 				t.Error("something was allowed")
 			}
 			at(f).Mend()
 			f.clock.step(time.Minute)
-			if err := f.validate(t); err != nil && !strings.Contains(o.name, "service") {
+			if err := f.validate(t); err != nil && !strings.Contains(o.Name, "service") {
 				t.Errorf("after the outage: %v", err)
 			}
 			testOnce(t, o, at)
@@ -321,12 +292,12 @@ func testOutages(t *testing.T, list []outage, at func(*fixture) *faults.Switch) 
 	}
 }
 
-func testOnce(t *testing.T, o outage, at func(*fixture) *faults.Switch) {
+func testOnce(t *testing.T, o faults.Case, at func(*fixture) *faults.Switch) {
 	t.Helper()
 	f := newFixture(t)
-	at(f).BreakOnce(o.fault)
-	if err := f.validate(t); (err == nil) != o.passes {
-		t.Errorf("shown once: %v, want it to pass: %v", err, o.passes)
+	at(f).BreakOnce(o.Fault)
+	if err := f.validate(t); (err == nil) != o.Passes {
+		t.Errorf("shown once: %v, want it to pass: %v", err, o.Passes)
 	}
 }
 
