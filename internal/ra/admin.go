@@ -26,6 +26,7 @@ const (
 type admin struct {
 	pod, version string
 	status       func() *reload.Status
+	issuing      func() bool // whether what asks the issuer is set up
 	selfTest     *selfTest
 	draining     atomic.Bool
 	logger       *slog.Logger
@@ -56,6 +57,8 @@ func (a *admin) ready(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "shutting down", http.StatusServiceUnavailable)
 	case a.status().Snapshot == nil:
 		http.Error(w, "configuration or keyring is not loaded: see "+raconfig.StatusPath, http.StatusServiceUnavailable)
+	case !a.issuing():
+		http.Error(w, "starting", http.StatusServiceUnavailable)
 	default:
 		_, _ = io.WriteString(w, "ok\n")
 	}

@@ -61,7 +61,10 @@ func New(o Options) (*Server, error) {
 		log:      audit.NewLog(o.Logger),
 	}
 	s.reloader.Changed = s.reloaded
-	s.admin = &admin{pod: o.Pod, version: o.Version, status: s.reloader.Status, selfTest: test, logger: o.Logger}
+	s.admin = &admin{
+		pod: o.Pod, version: o.Version, status: s.reloader.Status, selfTest: test, logger: o.Logger,
+		issuing: func() bool { return s.store.Load() != nil },
+	}
 	s.device = s.newDeviceHandler()
 	if err := s.metrics.Registry().Register(newExpiries(s.reloader.Current)); err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
