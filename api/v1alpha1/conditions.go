@@ -94,6 +94,10 @@ const (
 	ReasonTemplateNotReady = "TemplateNotReady"
 	// ReasonChallengeSecretNotFound surfaces when a challenge's Secret or its key does not exist or is empty.
 	ReasonChallengeSecretNotFound = "ChallengeSecretNotFound"
+	// ReasonChallengeSecretNotLabelled surfaces when a Secret whose values would be sent to a service lacks the label that allows it.
+	ReasonChallengeSecretNotLabelled = "ChallengeSecretNotLabelled"
+	// ReasonCABundleNotFound surfaces when the ConfigMap of a challenge's caBundleRef or its key does not exist or is empty.
+	ReasonCABundleNotFound = "CABundleNotFound"
 	// ReasonIssuersDiffer surfaces when the RA credential and the devices' certificates
 	// come from different issuers: devices trust an RA by their own CA.
 	ReasonIssuersDiffer = "IssuersDiffer"

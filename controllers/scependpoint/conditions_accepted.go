@@ -50,25 +50,6 @@ func templateProblem(namespace, name string, t read[v1alpha1.CertificateTemplate
 		"CertificateTemplate %s is not ready: %s; until it is, the servers keep their last configuration", name, why)), true
 }
 
-func challengeProblem(namespace string, fact challengeFact) (metav1.Condition, bool) {
-	const accepted = v1alpha1.ConditionAccepted
-	if fact.challenge.Static == nil {
-		return metav1.Condition{}, false
-	}
-	ref := fact.challenge.Static.SecretRef
-	switch {
-	case fact.secret.err != nil:
-		return conditions.Unknown(accepted, v1alpha1.ReasonReadFailed, fmt.Sprintf("Secret %s of challenge %s could not be read; %s", ref.Name, fact.challenge.Name, tryAgain)), true
-	case !fact.secret.found:
-		return conditions.False(accepted, v1alpha1.ReasonChallengeSecretNotFound, fmt.Sprintf(
-			"Secret %s of challenge %s does not exist in namespace %s: create it, or correct secretRef", ref.Name, fact.challenge.Name, namespace)), true
-	case !fact.secret.hasKeys:
-		return conditions.False(accepted, v1alpha1.ReasonChallengeSecretNotFound, fmt.Sprintf(
-			"Secret %s of challenge %s has nothing under the key %s: add it, or correct secretRef", ref.Name, fact.challenge.Name, ref.Key)), true
-	}
-	return metav1.Condition{}, false
-}
-
 func issuersDiffer(ep *v1alpha1.ScepEndpoint, seen *observation) bool {
 	credential := seen.credential.value
 	return credential != nil && issuer.Canonical(credential.Spec.IssuerRef) != issuer.Canonical(ep.Spec.Issuance.IssuerRef)

@@ -35,7 +35,7 @@ func TestFailedReads(t *testing.T) {
 		shows string
 	}{
 		"template":      {func(s *observation) { s.templates[0] = read[v1alpha1.CertificateTemplate]{err: errSecret} }, v1alpha1.ConditionAccepted},
-		"challenge":     {func(s *observation) { s.challenges[0].secret = secretFact{err: errSecret} }, v1alpha1.ConditionAccepted},
+		"challenge":     {func(s *observation) { s.challenges[0].sources[0].seen = secretFact{err: errSecret} }, v1alpha1.ConditionAccepted},
 		"issuer":        {func(s *observation) { s.issuer.Err = errSecret }, v1alpha1.ConditionIssuerReady},
 		"credential":    {func(s *observation) { s.credential = read[v1alpha1.RACredential]{err: errSecret} }, v1alpha1.ConditionCredentialReady},
 		"keyring":       {func(s *observation) { s.keyring = read[metav1.PartialObjectMetadata]{err: errSecret} }, v1alpha1.ConditionCredentialReady},
@@ -106,7 +106,7 @@ func restingEndpoint() (*v1alpha1.ScepEndpoint, *observation) {
 	deployment.Status = appsv1.DeploymentStatus{ObservedGeneration: 1, Replicas: 2, UpdatedReplicas: 2, AvailableReplicas: 2}
 	seen := &observation{
 		templates:  []read[v1alpha1.CertificateTemplate]{{value: template}},
-		challenges: []challengeFact{{challenge: ep.Spec.Challenges[0], secret: secretFact{found: true, hasKeys: true, version: "1"}}},
+		challenges: []challengeFact{passwordThere(ep.Spec.Challenges[0])},
 		credential: read[v1alpha1.RACredential]{value: credential},
 		keyring:    read[metav1.PartialObjectMetadata]{value: &metav1.PartialObjectMetadata{}},
 		state:      read[stateFact]{value: &stateFact{usable: true}},
@@ -245,13 +245,22 @@ func TestLongURLs(t *testing.T) {
 	}
 }
 
+// passwordThere is a challenge with all that it needs.
+func passwordThere(c v1alpha1.Challenge) challengeFact {
+	fact := challengeFact{challenge: c}
+	for _, s := range render.ChallengeSources(c) {
+		fact.sources = append(fact.sources, sourceFact{s, secretFact{found: true, hasKeys: true, labelled: true, version: "1"}})
+	}
+	return fact
+}
+
 func TestWake(t *testing.T) {
 	cases := map[string]struct {
 		change func(*observation)
 		want   time.Duration
 	}{
 		"at rest":          {func(*observation) {}, restInterval},
-		"a missing Secret": {func(s *observation) { s.challenges[0].secret = secretFact{} }, missingInterval},
+		"a missing Secret": {func(s *observation) { s.challenges[0].sources[0].seen = secretFact{} }, missingInterval},
 		"an end that nears": {func(s *observation) {
 			s.credential.value.Status.Generations[0] = generation("g1", noon.Add(-90*testDay+time.Minute))
 		}, time.Minute},

@@ -62,16 +62,11 @@ type exposureFacts struct {
 
 // secretFact is what is kept of a Secret: never its values.
 type secretFact struct {
-	found   bool
-	version string // UID and resourceVersion
-	hasKeys bool
-	err     error
-}
-
-// challengeFact says whether a challenge's password is there.
-type challengeFact struct {
-	challenge v1alpha1.Challenge
-	secret    secretFact
+	found    bool
+	version  string // UID and resourceVersion
+	hasKeys  bool
+	labelled bool // it has LabelChallengeCredentials
+	err      error
 }
 
 // stateFact says whether the endpoint's own key is as it should be.
@@ -117,18 +112,6 @@ func (r *Reconciler) observeTemplates(ctx context.Context, ep *v1alpha1.ScepEndp
 	return out
 }
 
-func (r *Reconciler) observeChallenges(ctx context.Context, ep *v1alpha1.ScepEndpoint) []challengeFact {
-	out := make([]challengeFact, 0, len(ep.Spec.Challenges))
-	for _, c := range ep.Spec.Challenges {
-		fact := challengeFact{challenge: c, secret: secretFact{found: true, hasKeys: true}} // none is needed
-		if c.Static != nil {
-			fact.secret = r.observeSecret(ctx, ep.Namespace, c.Static.SecretRef.Name, c.Static.SecretRef.Key)
-		}
-		out = append(out, fact)
-	}
-	return out
-}
-
 // observeSecret reads a Secret by its name, from the API server: Secrets are
 // neither listed nor watched, and their values are not kept.
 func (r *Reconciler) observeSecret(ctx context.Context, namespace, name string, keys ...string) secretFact {
@@ -137,7 +120,8 @@ func (r *Reconciler) observeSecret(ctx context.Context, namespace, name string, 
 		return secretFact{err: seen.err}
 	}
 	hasKeys := !slices.ContainsFunc(keys, func(key string) bool { return len(strings.TrimSpace(string(seen.value.Data[key]))) == 0 })
-	return secretFact{found: true, hasKeys: hasKeys, version: version(seen.value)}
+	labelled := seen.value.Labels[v1alpha1.LabelChallengeCredentials] == "true"
+	return secretFact{found: true, hasKeys: hasKeys, labelled: labelled, version: version(seen.value)}
 }
 
 func version(o client.Object) string { return string(o.GetUID()) + "/" + o.GetResourceVersion() }

@@ -111,16 +111,6 @@ func plannedConfig(ep *v1alpha1.ScepEndpoint, seen *observation, active string) 
 	return &last
 }
 
-func usableChallenges(seen *observation) []v1alpha1.Challenge {
-	var out []v1alpha1.Challenge
-	for _, c := range seen.challenges {
-		if c.secret.found && c.secret.hasKeys {
-			out = append(out, c.challenge)
-		}
-	}
-	return out
-}
-
 func acceptedTemplates(seen *observation) bool {
 	return !slices.ContainsFunc(seen.templates, func(t read[v1alpha1.CertificateTemplate]) bool {
 		return t.value == nil || !conditions.IsTrue(t.value.Status.Conditions, v1alpha1.ConditionReady, t.value.Generation)
@@ -252,7 +242,9 @@ func mountsHash(configHash string, seen *observation) string {
 		write(version(seen.keyring.value))
 	}
 	for _, c := range seen.challenges {
-		write(c.secret.version)
+		for _, s := range c.sources {
+			write(s.seen.version)
+		}
 	}
 	write(seen.exposure.serverTLS.version)
 	write(seen.exposure.adminTLS.version)

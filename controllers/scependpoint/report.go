@@ -168,7 +168,7 @@ func readErrors(seen *observation) error {
 		errs = append(errs, t.err)
 	}
 	for _, c := range seen.challenges {
-		errs = append(errs, c.secret.err)
+		errs = append(errs, c.readErrors()...)
 	}
 	for _, name := range slices.Sorted(maps.Keys(seen.exposure.certificates)) {
 		errs = append(errs, seen.exposure.certificates[name].err)

@@ -80,7 +80,7 @@ func untilLoaded(seen *observation, p *plan, next *v1alpha1.ScepEndpointStatus, 
 
 func secretsMissing(seen *observation) bool {
 	for _, c := range seen.challenges {
-		if !c.secret.found || !c.secret.hasKeys {
+		if !c.complete() {
 			return true
 		}
 	}

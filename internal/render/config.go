@@ -44,8 +44,13 @@ func Config(ep *v1alpha1.ScepEndpoint, templates []v1alpha1.CertificateTemplate,
 
 func configChallenge(c v1alpha1.Challenge) raconfig.Challenge {
 	out := raconfig.Challenge{Name: c.Name, Type: c.Type}
-	if c.Type == v1alpha1.ChallengeOneTime {
+	switch {
+	case c.Type == v1alpha1.ChallengeOneTime:
 		out.OneTime = configOneTime(c.OneTime)
+	case c.Webhook != nil:
+		out.Webhook = configWebhook(c.Webhook)
+	case c.Intune != nil:
+		out.Intune = configIntune(c.Intune)
 	}
 	return out
 }

@@ -28,7 +28,7 @@ func volumes(ep *v1alpha1.ScepEndpoint) []*corev1ac.VolumeApplyConfiguration {
 		secretVolume(keyringVolume, KeyringName(CredentialName(ep))),
 		secretVolume(stateVolume, StateSecretName(ep.Name)),
 		corev1ac.Volume().WithName(challengesVolume).WithProjected(
-			corev1ac.ProjectedVolumeSource().WithDefaultMode(secretMode).WithSources(challengeSources(ep)...)),
+			corev1ac.ProjectedVolumeSource().WithDefaultMode(secretMode).WithSources(challengeProjections(ep)...)),
 	}
 	if name := ServerTLSSecretName(ep); name != "" {
 		out = append(out, secretVolume(tlsVolume, name))
@@ -58,23 +58,6 @@ func optional(v *corev1ac.VolumeApplyConfiguration) *corev1ac.VolumeApplyConfigu
 func secretVolume(name, secret string) *corev1ac.VolumeApplyConfiguration {
 	return corev1ac.Volume().WithName(name).WithSecret(
 		corev1ac.SecretVolumeSource().WithSecretName(secret).WithDefaultMode(secretMode))
-}
-
-// challengeSources are optional: a Secret that is missing must not keep a server
-// from starting, whose other challenges may well be there.
-func challengeSources(ep *v1alpha1.ScepEndpoint) []*corev1ac.VolumeProjectionApplyConfiguration {
-	var out []*corev1ac.VolumeProjectionApplyConfiguration
-	for _, challenge := range ep.Spec.Challenges {
-		if challenge.Static == nil {
-			continue
-		}
-		ref := challenge.Static.SecretRef
-		out = append(out, corev1ac.VolumeProjection().WithSecret(corev1ac.SecretProjection().
-			WithName(ref.Name).
-			WithOptional(true).
-			WithItems(corev1ac.KeyToPath().WithKey(ref.Key).WithPath(challenge.Name+"/"+raconfig.PasswordFile))))
-	}
-	return out
 }
 
 func volumeMounts(ep *v1alpha1.ScepEndpoint) []*corev1ac.VolumeMountApplyConfiguration {
