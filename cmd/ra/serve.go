@@ -24,6 +24,7 @@ import (
 type serveOptions struct {
 	dirs                     reload.Dirs
 	listen, tlsListen, admin string
+	mint, localMint          string
 	kubeconfig               string
 	drain                    time.Duration
 	logLevel                 string
@@ -46,9 +47,13 @@ func newServeCommand() *cobra.Command {
 	f.StringVar(&o.dirs.Challenges, "challenges-dir", raconfig.ChallengesDir, "directory with a directory for each static challenge")
 	f.StringVar(&o.dirs.State, "state-dir", raconfig.StateDir, "directory with the endpoint's key")
 	f.StringVar(&o.dirs.TLS, "tls-dir", raconfig.TLSDir, "directory with tls.crt and tls.key, where the servers end TLS")
+	f.StringVar(&o.dirs.AdminTLS, "admin-tls-dir", raconfig.AdminTLSDir, "directory with tls.crt and tls.key, where challenges are minted over HTTPS")
+	f.StringVar(&o.dirs.AdminBasic, "admin-basic-dir", raconfig.AdminBasicDir, "directory with the username and password that may mint challenges")
 	f.StringVar(&o.listen, "listen", port(raconfig.DevicePort), "address for devices, over HTTP")
 	f.StringVar(&o.tlsListen, "tls-listen", port(raconfig.DeviceTLSPort), "address for devices, over HTTPS; answers only while the configuration says so; empty: none")
 	f.StringVar(&o.admin, "admin-listen", port(raconfig.AdminPort), "address for /livez, /readyz, /status and /metrics")
+	f.StringVar(&o.mint, "mint-listen", port(raconfig.MintPort), "address where challenges are minted, over HTTPS; answers only while the configuration says so; empty: none")
+	f.StringVar(&o.localMint, "local-mint-listen", net.JoinHostPort("127.0.0.1", strconv.Itoa(raconfig.LocalMintPort)), "loopback address where challenges are minted for port-forwards; empty: none")
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "file with the API server's address and credentials; empty: those of the pod")
 	f.DurationVar(&o.drain, "drain", defaultDrain, "how long to go on serving after SIGTERM, not ready")
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
@@ -111,10 +116,18 @@ func (o *serveOptions) listeners(ctx context.Context) (l ra.Listeners, err error
 	if l.Device, err = listen(ctx, o.listen); err != nil {
 		return l, err
 	}
-	if o.tlsListen != "" {
-		l.TLS, err = listen(ctx, o.tlsListen)
+	for _, optional := range []struct {
+		address string
+		into    *net.Listener
+	}{{o.tlsListen, &l.TLS}, {o.mint, &l.Mint}, {o.localMint, &l.LocalMint}} {
+		if optional.address == "" {
+			continue
+		}
+		if *optional.into, err = listen(ctx, optional.address); err != nil {
+			return l, err
+		}
 	}
-	return l, err
+	return l, nil
 }
 
 func listen(ctx context.Context, address string) (net.Listener, error) {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,6 +22,10 @@ const (
 	readyPath   = "/readyz"
 	metricsPath = "/metrics"
 )
+
+func isAdminPath(path string) bool {
+	return slices.Contains([]string{livePath, readyPath, metricsPath, raconfig.StatusPath}, path)
+}
 
 // admin serves the kubelet, the operator and Prometheus; never devices.
 type admin struct {

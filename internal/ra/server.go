@@ -11,10 +11,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
 	"github.com/scepter-pki/scepter/internal/ra/audit"
 	"github.com/scepter-pki/scepter/internal/ra/issue"
+	"github.com/scepter-pki/scepter/internal/ra/mint"
 	"github.com/scepter-pki/scepter/internal/ra/reload"
 	"github.com/scepter-pki/scepter/internal/scep"
 )
@@ -42,6 +44,7 @@ type Server struct {
 	log      *audit.Log
 	admin    *admin
 	device   http.Handler
+	minter   *mint.Minter
 	store    atomic.Pointer[issue.Store]
 }
 
@@ -66,6 +69,9 @@ func New(o Options) (*Server, error) {
 		issuing: func() bool { return s.store.Load() != nil },
 	}
 	s.device = s.newDeviceHandler()
+	if s.minter, err = s.newMinter(); err != nil {
+		return nil, err
+	}
 	if err := s.metrics.Registry().Register(newExpiries(s.reloader.Current)); err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
@@ -89,7 +95,31 @@ func (s *Server) newDeviceHandler() http.Handler {
 		Logger:   s.options.Logger,
 		Guard:    newProcessor(s.metrics.InFlight).run,
 	})
-	return identifyClient(s.reloader.Current, handler)
+	return identifyClient(s.reloader.Current, withoutAdmin(handler))
+}
+
+// withoutAdmin hides what only the admin listeners serve.
+func withoutAdmin(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if mint.IsPath(r.URL.Path) || isAdminPath(r.URL.Path) {
+			http.NotFound(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (s *Server) newMinter() (*mint.Minter, error) {
+	client, err := kubernetes.NewForConfig(s.options.Cluster)
+	if err != nil {
+		return nil, fmt.Errorf("client for reviews: %w", err)
+	}
+	return mint.New(mint.Config{
+		Snapshot: s.reloader.Current,
+		Reviewer: mint.ClusterReviewer{Client: client},
+		Log:      s.log,
+		Now:      s.options.Now,
+	}), nil
 }
 
 func (s *Server) identity() *scep.Identity {
@@ -151,9 +181,19 @@ func (s *Server) Work(ctx context.Context) error {
 	return nil
 }
 
-// Listeners are where a server listens; TLS may be nil.
+// MintHandler mints challenges for management systems; over TLS only.
+func (s *Server) MintHandler() http.Handler { return s.minter.Admin() }
+
+// LocalMintHandler mints challenges for port-forwards.
+func (s *Server) LocalMintHandler() http.Handler { return s.minter.Local() }
+
+// Listeners are where a server listens; all but Device and Admin may be nil.
 type Listeners struct {
 	Device, TLS, Admin net.Listener
+	// Mint serves management systems, over TLS.
+	Mint net.Listener
+	// LocalMint serves port-forwards. It is to be on the loopback interface.
+	LocalMint net.Listener
 }
 
 // Time limits of connections. Answers may take as long as a device waits for the
@@ -174,7 +214,7 @@ func (s *Server) Run(ctx context.Context, l Listeners) error {
 	// The work outlives ctx: requests are still served while the server drains.
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	failed := make(chan error, 4)
+	failed := make(chan error, 6) // each listener, and the work
 	running := s.serve(l, failed)
 	done := make(chan struct{})
 	go func() {
@@ -227,8 +267,12 @@ func (s *Server) serve(l Listeners, failed chan<- error) []*http.Server {
 	start(l.Admin, s.AdminHandler())
 	start(l.Device, s.device)
 	if l.TLS != nil {
-		start(tls.NewListener(l.TLS, s.tlsConfig()), s.device)
+		start(tls.NewListener(l.TLS, tlsConfig(s.deviceCertificate)), s.device)
 	}
+	if l.Mint != nil {
+		start(tls.NewListener(l.Mint, tlsConfig(s.mintCertificate)), s.MintHandler())
+	}
+	start(l.LocalMint, s.LocalMintHandler())
 	return running
 }
 
@@ -246,19 +290,33 @@ func (s *Server) newHTTPServer(handler http.Handler) *http.Server {
 
 var errNoTLS = errors.New("no TLS certificate is loaded")
 
-// tlsConfig takes the certificate of the snapshot in use. Devices are never asked
-// for a certificate: some cannot go on then.
-func (s *Server) tlsConfig() *tls.Config {
+// tlsConfig takes the certificate that is current. Devices are never asked for a
+// certificate: some cannot go on then.
+func tlsConfig(current func() *tls.Certificate) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		NextProtos: []string{"http/1.1"},
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-			if snapshot := s.reloader.Current(); snapshot != nil && snapshot.TLS != nil {
-				return snapshot.TLS, nil
+			if certificate := current(); certificate != nil {
+				return certificate, nil
 			}
 			return nil, errNoTLS
 		},
 	}
+}
+
+func (s *Server) deviceCertificate() *tls.Certificate {
+	if snapshot := s.reloader.Current(); snapshot != nil {
+		return snapshot.TLS
+	}
+	return nil
+}
+
+func (s *Server) mintCertificate() *tls.Certificate {
+	if snapshot := s.reloader.Current(); snapshot != nil {
+		return snapshot.Admin.TLS
+	}
+	return nil
 }
 
 // shutdown lets what is being answered come to its end.

@@ -23,6 +23,8 @@ const (
 	AnsweredFailure      Code = "SCEP1062"
 	Unavailable          Code = "SCEP1063"
 	InternalError        Code = "SCEP1064"
+	ChallengeMinted      Code = "SCEP1070"
+	MintingRefused       Code = "SCEP1071"
 )
 
 var descriptions = map[Code]string{
@@ -42,6 +44,8 @@ var descriptions = map[Code]string{
 	AnsweredFailure:      "request refused",
 	Unavailable:          "device told to come again",
 	InternalError:        "request failed",
+	ChallengeMinted:      "one-time challenge minted",
+	MintingRefused:       "one-time challenge refused to a caller",
 }
 
 // String is the text that goes with a code.

@@ -24,6 +24,7 @@ var levels = map[Code]slog.Level{
 	ConfigurationProblem: slog.LevelWarn,
 	ObjectIgnored:        slog.LevelWarn,
 	ChallengeGuessing:    slog.LevelError,
+	MintingRefused:       slog.LevelWarn,
 	OutcomeNotTold:       slog.LevelWarn,
 	Unavailable:          slog.LevelWarn,
 	InternalError:        slog.LevelError,

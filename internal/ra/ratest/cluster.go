@@ -56,10 +56,15 @@ func prepare() error {
 			APIGroups: []string{certmanagerv1.SchemeGroupVersion.Group},
 			Resources: []string{resource},
 			Verbs:     []string{"get", "list", "watch", "create"},
+		}, {
+			APIGroups: []string{"authorization.k8s.io"}, Resources: []string{"localsubjectaccessreviews"}, Verbs: []string{"create"},
 		}},
 	}
 	if _, err := client.RbacV1().ClusterRoles().Create(ctx, role, metav1.CreateOptions{}); err != nil {
 		return fmt.Errorf("create role: %w", err)
+	}
+	if err := allowTokenReviews(ctx, client); err != nil {
+		return err
 	}
 	admission := client.AdmissionregistrationV1()
 	if _, err := admission.MutatingAdmissionPolicies().Create(ctx, stampPolicy(), metav1.CreateOptions{}); err != nil {
@@ -69,6 +74,29 @@ func prepare() error {
 		return fmt.Errorf("create admission policy: %w", err)
 	}
 	return waitForStamp(ctx)
+}
+
+// allowTokenReviews does what config/rbac/ra.yaml does for all service accounts.
+func allowTokenReviews(ctx context.Context, client kubernetes.Interface) error {
+	const name = "scepter-ra-reviews"
+	role := &rbacv1.ClusterRole{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Rules: []rbacv1.PolicyRule{{
+			APIGroups: []string{"authentication.k8s.io"}, Resources: []string{"tokenreviews"}, Verbs: []string{"create"},
+		}},
+	}
+	if _, err := client.RbacV1().ClusterRoles().Create(ctx, role, metav1.CreateOptions{}); err != nil {
+		return fmt.Errorf("create role: %w", err)
+	}
+	binding := &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: "system:serviceaccounts"}},
+	}
+	if _, err := client.RbacV1().ClusterRoleBindings().Create(ctx, binding, metav1.CreateOptions{}); err != nil {
+		return fmt.Errorf("create role binding: %w", err)
+	}
+	return nil
 }
 
 const stampName = "stamp-requester"
@@ -175,6 +203,14 @@ func (c *Cluster) Config() *rest.Config {
 	config := rest.CopyConfig(admin)
 	config.Impersonate.UserName = c.Username()
 	return config
+}
+
+// Admin reaches the API server as its administrator.
+func (c *Cluster) Admin(t testing.TB) kubernetes.Interface {
+	t.Helper()
+	client, err := kubernetes.NewForConfig(admin)
+	must(t, err)
+	return client
 }
 
 // List returns the CertificateRequests that there are.

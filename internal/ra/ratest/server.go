@@ -148,6 +148,8 @@ func (f *Files) WriteKeyring() {
 // Server is a replica behind loopback URLs.
 type Server struct {
 	URL, AdminURL string
+	// MintURL and LocalMintURL mint challenges.
+	MintURL, LocalMintURL string
 	// Log holds the records written so far.
 	Log *LogBuffer
 
@@ -181,15 +183,19 @@ func StartServer(t testing.TB, c *Cluster, f *Files) *Server {
 	done := make(chan error, 1)
 	go func() { done <- server.Work(ctx) }()
 	device, admin := httptest.NewServer(server.DeviceHandler()), httptest.NewServer(server.AdminHandler())
+	minting, local := httptest.NewServer(server.MintHandler()), httptest.NewServer(server.LocalMintHandler())
 	t.Cleanup(func() {
 		device.Close()
 		admin.Close()
+		minting.Close()
+		local.Close()
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("server ended: %v", err)
 		}
 	})
 	s.URL, s.AdminURL = device.URL+"/scep", admin.URL
+	s.MintURL, s.LocalMintURL = minting.URL, local.URL
 	return s
 }
 

@@ -1,0 +1,192 @@
+// Package mint hands out one-time challenges: as JSON, and as the page that
+// Microsoft's NDES serves to management systems. It writes nothing anywhere but an
+// audit record, and is never served to devices.
+//
+// There are two handlers. Admin is for the admin exposure, over TLS only, and takes
+// tokens of Kubernetes and the endpoint's own user. Local is for port-forwards, on
+// the loopback interface of a server's pod, and takes tokens only.
+package mint
+
+import (
+	"crypto/rand"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/scepter-pki/scepter/internal/ra/audit"
+	"github.com/scepter-pki/scepter/internal/ra/challenge/onetime"
+	"github.com/scepter-pki/scepter/internal/ra/reload"
+	"github.com/scepter-pki/scepter/internal/raconfig"
+)
+
+// NDESPath is the path of NDES's page, which has no case on Windows.
+const NDESPath = "/certsrv/mscep_admin"
+
+// Config of a Minter.
+type Config struct {
+	Snapshot func() *reload.Snapshot
+	// Reviewer judges tokens.
+	Reviewer Reviewer
+	Log      *audit.Log
+	Now      func() time.Time
+	// Random is the source of ids; nil: that of the system.
+	Random io.Reader
+}
+
+// Minter mints challenges for those who may have them.
+type Minter struct {
+	config  Config
+	callers *limits // of callers that were let in
+	failed  *limits // of addresses that were not
+}
+
+// New makes a minter.
+func New(c Config) *Minter {
+	if c.Random == nil {
+		c.Random = rand.Reader
+	}
+	return &Minter{
+		config:  c,
+		callers: newLimits(mintsPerSecond, mintsBurst, c.Now),
+		failed:  newLimits(failuresPerSecond, failuresBurst, c.Now),
+	}
+}
+
+// Admin is the handler of the admin exposure.
+func (m *Minter) Admin() http.Handler {
+	return m.handler(true, map[string]endpoint{
+		raconfig.ChallengesPath: {http.MethodPost, m.serveJSON},
+		NDESPath:                {http.MethodGet, m.serveNDES},
+	})
+}
+
+// Local is the handler for port-forwards.
+func (m *Minter) Local() http.Handler {
+	return m.handler(false, map[string]endpoint{raconfig.ChallengesPath: {http.MethodPost, m.serveJSON}})
+}
+
+// IsPath says whether a path is one of this package's: devices get 404 there.
+func IsPath(path string) bool {
+	path = canonical(path)
+	return path == NDESPath || strings.HasPrefix(path, NDESPath+"/") || path == raconfig.ChallengesPath
+}
+
+func canonical(path string) string { return strings.TrimSuffix(strings.ToLower(path), "/") }
+
+// endpoint is what is behind a path.
+type endpoint struct {
+	method string
+	serve  func(w http.ResponseWriter, x *exchange)
+}
+
+// exchange is a request of somebody who may mint.
+type exchange struct {
+	request  *http.Request
+	snapshot *reload.Snapshot
+	caller   caller
+}
+
+func (m *Minter) handler(basic bool, paths map[string]endpoint) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		e, ok := paths[canonical(r.URL.Path)]
+		switch {
+		case !ok:
+			refuse(w, http.StatusNotFound, "there is nothing here")
+		case r.Method != e.method:
+			w.Header().Set("Allow", e.method)
+			refuse(w, http.StatusMethodNotAllowed, "the method is "+e.method)
+		default:
+			m.admit(w, r, basic, e)
+		}
+	})
+}
+
+// admit lets through who may mint, and not too often.
+func (m *Minter) admit(w http.ResponseWriter, r *http.Request, basic bool, e endpoint) {
+	snapshot := m.config.Snapshot()
+	if snapshot == nil || snapshot.OneTime("") == nil {
+		refuse(w, http.StatusNotFound, "this endpoint has no challenge of type OneTime")
+		return
+	}
+	address := clientAddress(r)
+	if !m.failed.open(address) {
+		tooMany(w)
+		return
+	}
+	x := &exchange{request: r, snapshot: snapshot}
+	var err error
+	if x.caller, err = m.authenticate(r, snapshot, basic); err != nil {
+		m.refuseCaller(w, x, address, basic, err)
+		return
+	}
+	if !m.callers.take(x.caller.name) {
+		tooMany(w)
+		return
+	}
+	e.serve(w, x)
+}
+
+// refuseCaller answers somebody who may not mint.
+func (m *Minter) refuseCaller(w http.ResponseWriter, x *exchange, address string, basic bool, err error) {
+	m.record(x, audit.MintingRefused, slog.String("address", address), slog.String("error", err.Error()))
+	switch {
+	case errors.Is(err, errUnauthenticated):
+		m.failed.take(address)
+		if basic && x.snapshot.Admin.Basic != nil {
+			w.Header().Add("WWW-Authenticate", `Basic realm="scepter", charset="UTF-8"`)
+		}
+		w.Header().Add("WWW-Authenticate", `Bearer realm="scepter"`)
+		refuse(w, http.StatusUnauthorized, "a token or a user with a password is needed")
+	case errors.Is(err, errForbidden):
+		m.failed.take(address)
+		refuseForbidden(w, x)
+	default:
+		w.Header().Set("Retry-After", "10")
+		refuse(w, http.StatusServiceUnavailable, "whether you may mint challenges cannot be told at present")
+	}
+}
+
+func refuseForbidden(w http.ResponseWriter, x *exchange) {
+	if canonical(x.request.URL.Path) == NDESPath {
+		serveNDESPage(w, encodingOf(x.snapshot), forbiddenPage)
+		return
+	}
+	c := x.snapshot.Config.Endpoint
+	refuse(w, http.StatusForbidden, "you may not create scependpoints/challenges of "+c.Name+" in namespace "+c.Namespace)
+}
+
+func tooMany(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", "1")
+	refuse(w, http.StatusTooManyRequests, "too many requests; come again in a second")
+}
+
+// mint makes a challenge and records that it did.
+func (m *Minter) mint(x *exchange, from *onetime.OneTime, order onetime.Order) (*onetime.Minted, error) {
+	minted, err := from.Mint(order, m.config.Random)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // told as it is
+	}
+	m.record(x, audit.ChallengeMinted,
+		slog.String("challenge", from.Name()),
+		slog.String("template", order.Template),
+		slog.String("form", string(order.Form)),
+		slog.Any("subject", order.Subject),
+		slog.Any("alternativeNames", order.AlternativeNames),
+		slog.String("rule", order.Rule),
+		slog.Time("expires", minted.Expires))
+	return minted, nil
+}
+
+func (m *Minter) record(x *exchange, code audit.Code, attributes ...slog.Attr) {
+	c := x.snapshot.Config.Endpoint
+	m.config.Log.Record(x.request.Context(), code, append([]slog.Attr{
+		slog.String("endpoint", c.Namespace+"/"+c.Name),
+		slog.String("caller", x.caller.name),
+		slog.String("path", x.request.URL.Path),
+	}, attributes...)...)
+}
