@@ -143,7 +143,7 @@ func TestRequired(t *testing.T) {
 
 // unbounded are strings and lists whose size something else limits.
 var unbounded = regexp.MustCompile(`^\.(apiVersion|kind)$|` +
-	`(\.validity|\.window|\.duration|\.renewBefore|\.overlap|\.pendingAfter|\.maxDuration)$|` + // durations are parsed
+	`(\.validity|\.window|\.duration|\.renewBefore|\.overlap|\.pendingAfter|\.maxDuration|\.timeout|\.rekeyWindow)$|` + // durations are parsed
 	`\.nodeSelector\.\*$|` + // values of labels
 	`\.status\.urls\[0\]$|\.status\.distrusted\[0\]$`) // the operator's own
 
