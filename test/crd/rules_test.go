@@ -205,7 +205,7 @@ var updateCases = []ruleCase{
 
 func TestRules(t *testing.T) {
 	ns := namespace(t)
-	for _, c := range slices.Concat(ruleCases, outsideCases) {
+	for _, c := range slices.Concat(ruleCases, outsideCases, oneTimeCases) {
 		t.Run(c.kind+"/"+c.name, func(t *testing.T) {
 			object := sample(t, c.kind, ns)
 			change(t, object, c.patch)
@@ -230,7 +230,7 @@ func TestRulesOnUpdate(t *testing.T) {
 // TestEveryRuleIsTested compares the messages in the CRDs with those in the tables.
 func TestEveryRuleIsTested(t *testing.T) {
 	tested := map[string]bool{}
-	for _, c := range slices.Concat(ruleCases, outsideCases, updateCases) {
+	for _, c := range slices.Concat(ruleCases, outsideCases, oneTimeCases, updateCases) {
 		if c.want != "" {
 			tested[c.kind+": "+c.want] = true
 		}

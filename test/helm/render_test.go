@@ -54,16 +54,16 @@ func ownTemplates(rendered string) string {
 func TestRoles(t *testing.T) {
 	tests := map[string]struct{ values, roles, bound string }{
 		"default": {
-			"{}", "scepter-edit scepter-operator scepter-ra scepter-view",
-			"ClusterRoleBinding / -> scepter-operator",
+			"{}", "scepter-challenge-minter scepter-edit scepter-operator scepter-ra scepter-ra-reviews scepter-view",
+			"ClusterRoleBinding / -> scepter-operator, ClusterRoleBinding / -> scepter-ra-reviews",
 		},
 		"no roles for users": {
-			"aggregateRoles: false", "scepter-operator scepter-ra",
-			"ClusterRoleBinding / -> scepter-operator",
+			"aggregateRoles: false", "scepter-challenge-minter scepter-operator scepter-ra scepter-ra-reviews",
+			"ClusterRoleBinding / -> scepter-operator, ClusterRoleBinding / -> scepter-ra-reviews",
 		},
 		"some namespaces": {
-			"namespaces: [edge, pki]", "scepter-edit scepter-operator scepter-operator-cluster scepter-ra scepter-view",
-			"ClusterRoleBinding / -> scepter-operator-cluster, RoleBinding edge/ -> scepter-operator, RoleBinding pki/ -> scepter-operator",
+			"namespaces: [edge, pki]", "scepter-challenge-minter scepter-edit scepter-operator scepter-operator-cluster scepter-ra scepter-ra-reviews scepter-view",
+			"ClusterRoleBinding / -> scepter-operator-cluster, ClusterRoleBinding / -> scepter-ra-reviews, RoleBinding edge/ -> scepter-operator, RoleBinding pki/ -> scepter-operator",
 		},
 	}
 	for name, test := range tests {
