@@ -253,7 +253,9 @@ type Rule struct {
 	// CEL expression that must be true. Variables: csr, with csr.subject.<attribute>
 	// (commonName and serialNumber are strings, the others lists of strings),
 	// csr.dnsNames, csr.emailAddresses, csr.uris, csr.ipAddresses, csr.upns (lists of
-	// strings), csr.keyAlgorithm ("RSA", "ECDSA") and csr.keySize (bits).
+	// strings), csr.keyAlgorithm ("RSA", "ECDSA") and csr.keySize (bits); challenge, with
+	// challenge.name (the endpoint's entry; empty for a renewal by certificate) and
+	// challenge.data (what a webhook said, a map).
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=2048

@@ -49,6 +49,9 @@ type SecretKeyReference struct {
 	Key string `json:"key"`
 }
 
+// NotifyRequired is the value of AnnotationNotify.
+const NotifyRequired = "Required"
+
 // KeyAlgorithm names a public key algorithm.
 // +kubebuilder:validation:Enum=RSA;ECDSA
 type KeyAlgorithm string
@@ -75,6 +78,9 @@ const (
 	// AnnotationChallenge names the endpoint's challenge that admitted a CertificateRequest;
 	// it is absent where a certificate authenticated its renewal.
 	AnnotationChallenge = GroupName + "/challenge"
+	// AnnotationNotify is "Required" on a CertificateRequest whose certificate may be
+	// handed out only once the challenge that admitted it has been told.
+	AnnotationNotify = GroupName + "/notify"
 	// AnnotationKeepUntil is the RFC 3339 time before which a CertificateRequest is never pruned.
 	AnnotationKeepUntil = GroupName + "/keep-until"
 	// AnnotationNudge is touched on pods after a mounted Secret or ConfigMap

@@ -4,17 +4,22 @@ import (
 	"context"
 
 	"github.com/scepter-pki/scepter/internal/ra/audit"
+	"github.com/scepter-pki/scepter/internal/ra/policy"
 	"github.com/scepter-pki/scepter/internal/scep"
 )
 
 // judge applies the template: what it does not allow is refused before anything is written.
 func (b *backend) judge(ctx context.Context, e *enrolment) (*scep.Reply, error) {
 	var err error
-	if e.grant, err = e.template.Policy.Judge(e.request.CSR); err != nil {
+	by := policy.Challenge{}
+	if e.admission != nil {
+		by = policy.Challenge{Name: e.admission.Challenge, Data: e.admission.Data}
+	}
+	if e.grant, err = e.template.Policy.Judge(e.request.CSR, by); err != nil {
 		return nil, err
 	}
 	if e.admission != nil && e.admission.Rule != "" {
-		if err := e.template.Policy.JudgeNamed(e.admission.Rule, e.request.CSR); err != nil {
+		if err := e.template.Policy.JudgeNamed(e.admission.Rule, e.request.CSR, by); err != nil {
 			return nil, err
 		}
 	}

@@ -45,17 +45,23 @@ func (b *backend) tellFailure(ctx context.Context, e *enrolment, refused *refusa
 }
 
 // outcome is that of the challenge which admitted the request, now or when it was
-// recorded; nil if it is not to be told.
+// recorded; nil if it is not to be told. Where it has to be and is gone, nothing is
+// handed out.
 func (e *enrolment) outcome() challenge.Outcome {
-	name := ""
+	name, notify := "", false
 	switch {
 	case e.record != nil:
-		name = e.record.Challenge
+		name, notify = e.record.Challenge, e.record.Notify
 	case e.admission != nil:
 		name = e.admission.Challenge
 	}
-	return e.snapshot.Challenges.Outcome(name)
+	if found := e.snapshot.Challenges.Outcome(name); found != nil || !notify {
+		return found
+	}
+	return challenge.NewUnusable(name, errChallengeGone)
 }
+
+var errChallengeGone = errors.New("the challenge that has to be told is not configured any more: put it back, or let the request expire")
 
 // recorded is the attempt as it was first recorded, if it was: polls bring no CSR,
 // and retries may bring another.

@@ -16,6 +16,7 @@ import (
 	"github.com/scepter-pki/scepter/internal/ra/ratest/intunesim"
 	"github.com/scepter-pki/scepter/internal/raconfig"
 	"github.com/scepter-pki/scepter/internal/scep"
+	"github.com/scepter-pki/scepter/internal/scep/sceptest"
 )
 
 // intuneFixture is an endpoint whose only challenge is Intune's.
@@ -167,7 +168,7 @@ func TestACertificateWaitsForItsNotification(t *testing.T) {
 			f := newIntuneFixture(t)
 			refuse(f.tenant)
 			request := with(t, intunesim.Challenge, 1)
-			request.TransactionID = "waits"
+			request.TransactionID, request.Certificate = "waits", sceptest.SelfSigned(t, nil, request.Key)
 			result := enrol(t, f.server.URL, request)
 			if result.Status != scep.StatusPending {
 				t.Fatalf("status %v, want PENDING", result.Status)
@@ -249,6 +250,29 @@ func TestIntuneWithoutItsFiles(t *testing.T) {
 	}
 }
 
+// Taking the challenge away does not hand out what had to be told.
+func TestAChallengeThatIsGoneHoldsBack(t *testing.T) {
+	t.Parallel()
+	f := newIntuneFixture(t)
+	f.tenant.Answer("successNotification", intune.Unknown)
+	request := with(t, intunesim.Challenge, 1)
+	request.TransactionID, request.Certificate = "left-behind", sceptest.SelfSigned(t, nil, request.Key)
+	if result := enrol(t, f.server.URL, request); result.Status != scep.StatusPending {
+		t.Fatalf("status %v, want PENDING", result.Status)
+	}
+	f.files.Config.Challenges = []raconfig.Challenge{{Name: "mdm", Type: v1alpha1.ChallengeStatic}}
+	f.files.WriteConfig()
+	second := ratest.NewServer(t, f.Cluster, f.files)
+	request.ChallengePassword = ratest.Password
+	ratest.Eventually(t, "the server to hold the certificate back", func() error {
+		result, err := device(second.URL).Enrol(limited(t), request)
+		if err == nil && result.Status == scep.StatusSuccess {
+			t.Fatal("handed out")
+		}
+		return second.Logged(audit.OutcomeNotTold, "is not configured any more")
+	})
+}
+
 // newHookFixture is an endpoint whose only challenge is a webhook.
 func newHookFixture(t *testing.T, change func(*raconfig.Webhook, *ratest.Files)) (*fixture, *hooksim.Service) {
 	t.Helper()
@@ -295,6 +319,19 @@ func TestWebhook(t *testing.T) {
 	})
 	f.wantRequests(t, 1)
 	f.server.WantNoSecret(hookPassword, hooksim.SigningSecret, faults.Leak)
+}
+
+func TestWebhooksDataReachesTheRules(t *testing.T) {
+	t.Parallel()
+	f, service := newHookFixture(t, func(_ *raconfig.Webhook, files *ratest.Files) {
+		spec := &files.Config.Templates[0].Spec
+		spec.Rules = append(spec.Rules, v1alpha1.Rule{Expression: "challenge.data.name == csr.subject.commonName", Message: "not this device's name"})
+	})
+	service.AllowPassword(hookPassword, map[string]any{"name": "another.devices.example.com"})
+	wantFailure(t, enrol(t, f.server.URL, with(t, hookPassword, 1)), "not this device's name")
+	service.AllowPassword(hookPassword, map[string]any{"name": deviceName})
+	request := with(t, hookPassword, 1)
+	wantCertificate(t, enrol(t, f.server.URL, request), request.Key)
 }
 
 func TestWebhookIsAway(t *testing.T) {

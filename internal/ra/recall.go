@@ -5,18 +5,20 @@ import (
 
 	"github.com/scepter-pki/scepter/internal/ra/audit"
 	"github.com/scepter-pki/scepter/internal/ra/issue"
+	"github.com/scepter-pki/scepter/internal/ra/policy"
 	"github.com/scepter-pki/scepter/internal/scep"
 )
 
 // recall finds out whether the request is known: devices repeat requests, to any
 // replica, and are to get the same answer. A record counts only if the template
-// would grant the same today.
+// would grant the same today. What a challenge's service said is not on record: a
+// rule about that sends the request through all steps, and the service is asked again.
 func (b *backend) recall(ctx context.Context, e *enrolment) (*scep.Reply, error) {
 	record, err := e.issuer.Recall(ctx, e.identification())
 	if err != nil || record == nil {
 		return nil, err
 	}
-	grant, err := e.template.Policy.Judge(e.request.CSR)
+	grant, err := e.template.Policy.Judge(e.request.CSR, policy.Challenge{Name: record.Challenge})
 	if err != nil || !issue.SameUsages(grant.Usages, record.Usages) {
 		return nil, nil //nolint:nilerr // an unknown request goes through all steps, which refuse it
 	}

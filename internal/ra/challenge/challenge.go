@@ -49,6 +49,9 @@ type Admission struct {
 	Rule string
 	// Data is for the template's rules.
 	Data map[string]any
+	// Notify is true where no certificate may be handed out before the entry, an
+	// Outcome, was told of it. It is recorded with the request.
+	Notify bool
 }
 
 // Verifier is one entry of an endpoint's challenges.

@@ -50,7 +50,7 @@ func (i *Intune) Verify(ctx context.Context, a Attempt) (*Admission, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Admission{Challenge: i.Name()}, nil
+	return &Admission{Challenge: i.Name(), Notify: i.NotificationRequired}, nil
 }
 
 func (i *Intune) request(a Attempt) intune.Request {

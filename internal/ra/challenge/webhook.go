@@ -53,7 +53,10 @@ func (w *Webhook) Verify(ctx context.Context, a Attempt) (*Admission, error) {
 	if !decision.Allow {
 		return nil, errNotAllowed.Because(errors.New("webhook: " + decision.Reason))
 	}
-	return &Admission{Challenge: w.Name(), Data: decision.Data}, nil
+	return &Admission{
+		Challenge: w.Name(), Data: decision.Data,
+		Notify: w.Notify != nil && w.NotificationRequired,
+	}, nil
 }
 
 var errNotAllowed = refusal.New(refusal.ChallengeWrong, "challenge password refused")

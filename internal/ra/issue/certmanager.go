@@ -293,6 +293,9 @@ func (c *CertManager) annotations(o Order) map[string]string {
 	if o.Admission != nil {
 		annotations[v1alpha1.AnnotationChallenge] = o.Admission.Challenge
 		keep = latest(keep, o.Admission.Expires)
+		if o.Admission.Notify {
+			annotations[v1alpha1.AnnotationNotify] = v1alpha1.NotifyRequired
+		}
 	}
 	annotations[v1alpha1.AnnotationKeepUntil] = keep.Add(keepFor).UTC().Format(time.RFC3339)
 	return annotations

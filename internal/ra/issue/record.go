@@ -38,6 +38,8 @@ type Record struct {
 	Template string
 	// Challenge is the name of the entry that admitted the request; "" if a certificate did.
 	Challenge string
+	// Notify is true where that entry has to be told before the certificate is handed out.
+	Notify bool
 	// CSR and Usages as the issuer was asked.
 	CSR    *x509.CertificateRequest
 	Usages []certmanagerv1.KeyUsage
@@ -79,6 +81,7 @@ func newRecord(o *certmanagerv1.CertificateRequest) (*Record, error) {
 		Name:      o.Name,
 		Template:  o.Annotations[v1alpha1.AnnotationTemplate],
 		Challenge: o.Annotations[v1alpha1.AnnotationChallenge],
+		Notify:    o.Annotations[v1alpha1.AnnotationNotify] == v1alpha1.NotifyRequired,
 		CSR:       csr,
 		Usages:    o.Spec.Usages,
 		created:   o.CreationTimestamp.Time,

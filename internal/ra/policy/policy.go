@@ -71,8 +71,8 @@ func (p *Policy) checkUsages() error {
 // Renewal is the template's renewal policy.
 func (p *Policy) Renewal() v1alpha1.RenewalPolicy { return p.spec.Renewal }
 
-// Judge decides on a CSR. Its error is a *refusal.Error.
-func (p *Policy) Judge(csr *x509.CertificateRequest) (*Grant, error) {
+// Judge decides on a CSR that a challenge let in. Its error is a *refusal.Error.
+func (p *Policy) Judge(csr *x509.CertificateRequest, by Challenge) (*Grant, error) {
 	c, err := readRequest(csr)
 	if err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func (p *Policy) Judge(csr *x509.CertificateRequest) (*Grant, error) {
 	if err := p.judgeNames(c); err != nil {
 		return nil, err
 	}
-	if err := p.judgeRules("", c, key); err != nil {
+	if err := p.judgeRules("", c, key, by); err != nil {
 		return nil, err
 	}
 	return &Grant{Usages: usages, Duration: p.spec.Validity.Duration}, nil

@@ -250,7 +250,7 @@ func TestRefused(t *testing.T) {
 			t.Parallel()
 			w := allowedWish()
 			tc.change(w)
-			_, err := p.Judge(w.csr(t))
+			_, err := p.Judge(w.csr(t), Challenge{})
 			got, ok := refusal.As(err)
 			if !ok || got.Reason != tc.reason || got.Text != tc.text {
 				t.Errorf("got  %v\nwant %s: %s", err, tc.reason, tc.text)
@@ -293,7 +293,7 @@ func TestAllowed(t *testing.T) {
 			t.Parallel()
 			w := allowedWish()
 			tc.change(w)
-			grant, err := compile(t, template()).Judge(w.csr(t))
+			grant, err := compile(t, template()).Judge(w.csr(t), Challenge{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -304,11 +304,34 @@ func TestAllowed(t *testing.T) {
 	}
 }
 
+// What a challenge's service said is there for rules, of whatever JSON type it is.
+func TestRulesAboutTheChallenge(t *testing.T) {
+	t.Parallel()
+	hook := Challenge{Name: "hook", Data: map[string]any{"cn": "d1", "level": 3.0, "tags": []any{"a"}, "owner": map[string]any{"name": "ada"}}}
+	for expression, cases := range map[string]map[bool][]Challenge{
+		"challenge.name == '' || challenge.data.cn == csr.subject.commonName": {true: {hook, {}}, false: {{Name: "hook"}, {Name: "hook", Data: map[string]any{"cn": 1.0}}}},
+		"challenge.data.level >= 3":                                       {true: {hook}, false: {{}, {Data: map[string]any{"level": 2.0}}}},
+		"'a' in challenge.data.tags":                                      {true: {hook}, false: {{}}},
+		"has(challenge.data.owner) && challenge.data.owner.name == 'ada'": {true: {hook}, false: {{}}},
+	} {
+		spec := template()
+		spec.Rules = []v1alpha1.Rule{{Expression: expression, Message: "no"}}
+		p := compile(t, spec)
+		for want, challenges := range cases {
+			for _, by := range challenges {
+				if _, err := p.Judge(allowedWish().csr(t), by); (err == nil) != want {
+					t.Errorf("%s with %+v: %v", expression, by, err)
+				}
+			}
+		}
+	}
+}
+
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	p := compile(t, v1alpha1.CertificateTemplateSpec{Usages: []certmanagerv1.KeyUsage{certmanagerv1.UsageClientAuth}})
 	w := allowedWish()
-	grant, err := p.Judge(w.csr(t))
+	grant, err := p.Judge(w.csr(t), Challenge{})
 	if err != nil || grant.Duration != 365*24*time.Hour {
 		t.Errorf("grant %+v (%v), want a year", grant, err)
 	}
@@ -322,7 +345,7 @@ func TestDefaults(t *testing.T) {
 	} {
 		w := allowedWish()
 		change(w)
-		_, err := p.Judge(w.csr(t))
+		_, err := p.Judge(w.csr(t), Challenge{})
 		if got, ok := refusal.As(err); !ok || got.Text != text {
 			t.Errorf("got %v, want %s", err, text)
 		}
@@ -362,7 +385,7 @@ func TestExtensionsRequestedTwice(t *testing.T) {
 	t.Parallel()
 	p := compile(t, template())
 	for name, oid := range map[string]string{"twice": oidExtensionRequest, "Microsoft's way": oidMicrosoftExtensionRequest} {
-		_, err := p.Judge(requestedTwice(t, oid))
+		_, err := p.Judge(requestedTwice(t, oid), Challenge{})
 		if !errors.Is(err, errTwice) && !errors.Is(err, errAttributes) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -394,7 +417,7 @@ func TestRules(t *testing.T) {
 	} {
 		spec := template()
 		spec.Rules = []v1alpha1.Rule{{Expression: expression, Message: "no"}}
-		_, err := compile(t, spec).Judge(csr)
+		_, err := compile(t, spec).Judge(csr, Challenge{})
 		if held := err == nil; held != want {
 			t.Errorf("%s: held is %v (%v), want %v", expression, held, err, want)
 		}

@@ -67,12 +67,30 @@ type Subject struct {
 	EmailAddress       []string `cel:"emailAddress"`
 }
 
+// Challenge is the variable challenge of a rule: what let a request in. Its field
+// names, name and data, are API.
+type Challenge struct {
+	// Name of the endpoint's entry; "" where a certificate let the request in.
+	Name string
+	// Data that the entry's service gave; may be nil.
+	Data map[string]any
+}
+
+func (c Challenge) variable() map[string]any {
+	data := c.Data
+	if data == nil {
+		data = map[string]any{}
+	}
+	return map[string]any{"name": c.Name, "data": data}
+}
+
 // newEnvironment declares what a rule may speak of.
 func newEnvironment() (*cel.Env, error) {
 	env, err := cel.NewEnv(
 		ext.NativeTypes(ext.ParseStructTags(true), reflect.TypeFor[Request](), reflect.TypeFor[Subject]()),
 		ext.Strings(),
 		cel.Variable("csr", cel.ObjectType("policy.Request")),
+		cel.Variable("challenge", cel.MapType(cel.StringType, cel.DynType)),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("CEL environment: %w", err)
@@ -117,11 +135,11 @@ func compileRule(env *cel.Env, expression string) (cel.Program, error) {
 }
 
 // judgeRules wants every rule of a name to be true. One that cannot be evaluated is not.
-func (p *Policy) judgeRules(name string, c *content, key *publicKey) error {
+func (p *Policy) judgeRules(name string, c *content, key *publicKey, by Challenge) error {
 	if len(p.rules) == 0 {
 		return nil
 	}
-	variables := map[string]any{"csr": newRequest(c, key)}
+	variables := map[string]any{"csr": newRequest(c, key), "challenge": by.variable()}
 	for _, r := range p.rules {
 		if r.name != name {
 			continue
@@ -151,7 +169,7 @@ func (p *Policy) NamedRules() []string {
 
 // JudgeNamed applies the rule of a name, beside what Judge applies. Its error is a
 // *refusal.Error.
-func (p *Policy) JudgeNamed(name string, csr *x509.CertificateRequest) error {
+func (p *Policy) JudgeNamed(name string, csr *x509.CertificateRequest, by Challenge) error {
 	if !slices.Contains(p.NamedRules(), name) {
 		return refusal.New(refusal.RuleNotMet, "the template's rule %q does not exist any more", name)
 	}
@@ -163,7 +181,7 @@ func (p *Policy) JudgeNamed(name string, csr *x509.CertificateRequest) error {
 	if err != nil {
 		return err
 	}
-	return p.judgeRules(name, c, key)
+	return p.judgeRules(name, c, key, by)
 }
 
 func newRequest(c *content, key *publicKey) Request {

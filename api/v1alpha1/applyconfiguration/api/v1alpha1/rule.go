@@ -13,7 +13,9 @@ type RuleApplyConfiguration struct {
 	// CEL expression that must be true. Variables: csr, with csr.subject.<attribute>
 	// (commonName and serialNumber are strings, the others lists of strings),
 	// csr.dnsNames, csr.emailAddresses, csr.uris, csr.ipAddresses, csr.upns (lists of
-	// strings), csr.keyAlgorithm ("RSA", "ECDSA") and csr.keySize (bits).
+	// strings), csr.keyAlgorithm ("RSA", "ECDSA") and csr.keySize (bits); challenge, with
+	// challenge.name (the endpoint's entry; empty for a renewal by certificate) and
+	// challenge.data (what a webhook said, a map).
 	Expression *string `json:"expression,omitempty"`
 	// What the device is told when the expression is false. Plain text, no secrets.
 	Message *string `json:"message,omitempty"`
