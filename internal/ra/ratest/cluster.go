@@ -213,6 +213,9 @@ func (c *Cluster) Admin(t testing.TB) kubernetes.Interface {
 	return client
 }
 
+// AdminConfig reaches the API server as its administrator.
+func (c *Cluster) AdminConfig() *rest.Config { return rest.CopyConfig(admin) }
+
 // List returns the CertificateRequests that there are.
 func (c *Cluster) List(t testing.TB) []certmanagerv1.CertificateRequest {
 	t.Helper()
