@@ -8,10 +8,10 @@ import (
 	"net/http"
 	"strconv"
 
-	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
+	"k8s.io/streaming/pkg/httpstream"
 )
 
 // forwardPort opens a port on this machine's loopback interface that leads to one on
@@ -22,7 +22,7 @@ func forwardPort(ctx context.Context, c *cluster, pod string, port int) (address
 		return "", nil, err
 	}
 	ended, ready := make(chan struct{}), make(chan struct{})
-	forwarder, err := portforward.NewOnAddresses(dialer, []string{"127.0.0.1"}, []string{":" + strconv.Itoa(port)}, ended, ready, io.Discard, io.Discard)
+	forwarder, err := portforward.NewOnAddressesForStreaming(dialer, []string{"127.0.0.1"}, []string{":" + strconv.Itoa(port)}, ended, ready, io.Discard, io.Discard)
 	if err != nil {
 		return "", nil, fmt.Errorf("forward a port to %s: %w", pod, err)
 	}
@@ -51,12 +51,12 @@ func (c *cluster) dialer(pod string) (httpstream.Dialer, error) {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
 	url := c.client.CoreV1().RESTClient().Post().Resource("pods").Namespace(c.namespace).Name(pod).SubResource("portforward").URL()
-	old := spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, url)
-	websocket, err := portforward.NewSPDYOverWebsocketDialer(url, rest.CopyConfig(c.config))
+	old := spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, http.MethodPost, url)
+	websocket, err := portforward.NewSPDYOverWebsocketDialerForStreaming(url, rest.CopyConfig(c.config))
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
-	return portforward.NewFallbackDialer(websocket, old, func(err error) bool {
+	return portforward.NewFallbackDialerForStreaming(websocket, old, func(err error) bool {
 		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
 	}), nil
 }

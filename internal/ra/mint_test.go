@@ -42,8 +42,14 @@ func newMintFixture(t *testing.T, change func(*ratest.Files)) *oneTimeFixture {
 	})
 }
 
+// answer is what a test looks at beside the body.
+type answer struct {
+	StatusCode int
+	Header     http.Header
+}
+
 // ask sends a request and returns the answer with its body.
-func ask(t *testing.T, method, url, body string, prepare func(*http.Request)) (*http.Response, string) {
+func ask(t *testing.T, method, url, body string, prepare func(*http.Request)) (answer, string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
@@ -62,7 +68,7 @@ func ask(t *testing.T, method, url, body string, prepare func(*http.Request)) (*
 	if err != nil {
 		t.Fatal(err)
 	}
-	return response, string(read)
+	return answer{response.StatusCode, response.Header}, string(read)
 }
 
 func basic(r *http.Request) { r.SetBasicAuth(minterUser, minterPassword) }

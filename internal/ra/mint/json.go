@@ -20,8 +20,8 @@ import (
 const maxBody = 64 << 10
 
 // serveJSON mints by a raconfig.ChallengeRequest.
-func (m *Minter) serveJSON(w http.ResponseWriter, x *exchange) {
-	asked, err := readRequest(w, x.request)
+func (m *Minter) serveJSON(w http.ResponseWriter, r *http.Request, x *exchange) {
+	asked, err := readRequest(w, r)
 	if err != nil {
 		refuse(w, http.StatusBadRequest, err.Error())
 		return
@@ -36,7 +36,7 @@ func (m *Minter) serveJSON(w http.ResponseWriter, x *exchange) {
 		refuse(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	minted, err := m.mint(x, from, order)
+	minted, err := m.mint(r, x, from, order)
 	if err != nil {
 		refuseOrder(w, err)
 		return

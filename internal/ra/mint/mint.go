@@ -79,12 +79,11 @@ func canonical(path string) string { return strings.TrimSuffix(strings.ToLower(p
 // endpoint is what is behind a path.
 type endpoint struct {
 	method string
-	serve  func(w http.ResponseWriter, x *exchange)
+	serve  func(w http.ResponseWriter, r *http.Request, x *exchange)
 }
 
-// exchange is a request of somebody who may mint.
+// exchange is what is known beside the request.
 type exchange struct {
-	request  *http.Request
 	snapshot *reload.Snapshot
 	caller   caller
 }
@@ -113,27 +112,27 @@ func (m *Minter) admit(w http.ResponseWriter, r *http.Request, basic bool, e end
 		refuse(w, http.StatusNotFound, "this endpoint has no challenge of type OneTime")
 		return
 	}
-	address := clientAddress(r)
-	if !m.failed.open(address) {
+	if !m.failed.open(clientAddress(r)) {
 		tooMany(w)
 		return
 	}
-	x := &exchange{request: r, snapshot: snapshot}
+	x := &exchange{snapshot: snapshot}
 	var err error
 	if x.caller, err = m.authenticate(r, snapshot, basic); err != nil {
-		m.refuseCaller(w, x, address, basic, err)
+		m.refuseCaller(w, r, x, basic, err)
 		return
 	}
 	if !m.callers.take(x.caller.name) {
 		tooMany(w)
 		return
 	}
-	e.serve(w, x)
+	e.serve(w, r, x)
 }
 
 // refuseCaller answers somebody who may not mint.
-func (m *Minter) refuseCaller(w http.ResponseWriter, x *exchange, address string, basic bool, err error) {
-	m.record(x, audit.MintingRefused, slog.String("address", address), slog.String("error", err.Error()))
+func (m *Minter) refuseCaller(w http.ResponseWriter, r *http.Request, x *exchange, basic bool, err error) {
+	address := clientAddress(r)
+	m.record(r, x, audit.MintingRefused, slog.String("address", address), slog.String("error", err.Error()))
 	switch {
 	case errors.Is(err, errUnauthenticated):
 		m.failed.take(address)
@@ -144,15 +143,15 @@ func (m *Minter) refuseCaller(w http.ResponseWriter, x *exchange, address string
 		refuse(w, http.StatusUnauthorized, "a token or a user with a password is needed")
 	case errors.Is(err, errForbidden):
 		m.failed.take(address)
-		refuseForbidden(w, x)
+		refuseForbidden(w, r, x)
 	default:
 		w.Header().Set("Retry-After", "10")
 		refuse(w, http.StatusServiceUnavailable, "whether you may mint challenges cannot be told at present")
 	}
 }
 
-func refuseForbidden(w http.ResponseWriter, x *exchange) {
-	if canonical(x.request.URL.Path) == NDESPath {
+func refuseForbidden(w http.ResponseWriter, r *http.Request, x *exchange) {
+	if canonical(r.URL.Path) == NDESPath {
 		serveNDESPage(w, encodingOf(x.snapshot), forbiddenPage)
 		return
 	}
@@ -166,12 +165,12 @@ func tooMany(w http.ResponseWriter) {
 }
 
 // mint makes a challenge and records that it did.
-func (m *Minter) mint(x *exchange, from *onetime.OneTime, order onetime.Order) (*onetime.Minted, error) {
+func (m *Minter) mint(r *http.Request, x *exchange, from *onetime.OneTime, order onetime.Order) (*onetime.Minted, error) {
 	minted, err := from.Mint(order, m.config.Random)
 	if err != nil {
 		return nil, err //nolint:wrapcheck // told as it is
 	}
-	m.record(x, audit.ChallengeMinted,
+	m.record(r, x, audit.ChallengeMinted,
 		slog.String("challenge", from.Name()),
 		slog.String("template", order.Template),
 		slog.String("form", string(order.Form)),
@@ -182,11 +181,11 @@ func (m *Minter) mint(x *exchange, from *onetime.OneTime, order onetime.Order) (
 	return minted, nil
 }
 
-func (m *Minter) record(x *exchange, code audit.Code, attributes ...slog.Attr) {
+func (m *Minter) record(r *http.Request, x *exchange, code audit.Code, attributes ...slog.Attr) {
 	c := x.snapshot.Config.Endpoint
-	m.config.Log.Record(x.request.Context(), code, append([]slog.Attr{
+	m.config.Log.Record(r.Context(), code, append([]slog.Attr{
 		slog.String("endpoint", c.Namespace+"/"+c.Name),
 		slog.String("caller", x.caller.name),
-		slog.String("path", x.request.URL.Path),
+		slog.String("path", r.URL.Path),
 	}, attributes...)...)
 }

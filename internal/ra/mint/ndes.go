@@ -27,13 +27,13 @@ const (
 
 // serveNDES answers as NDES does. Of its parameters, keyUsage and params are taken
 // and change nothing: they were for policy modules.
-func (m *Minter) serveNDES(w http.ResponseWriter, x *exchange) {
+func (m *Minter) serveNDES(w http.ResponseWriter, r *http.Request, x *exchange) {
 	from, entry := ndesEntry(x.snapshot)
 	if from == nil {
 		refuse(w, http.StatusNotFound, "no challenge of this endpoint has oneTime.ndes")
 		return
 	}
-	operation := parameter(x.request.URL.Query(), "operation")
+	operation := parameter(r.URL.Query(), "operation")
 	if operation == getThumbprint {
 		serveText(w, thumbprint(caCertificate(x.snapshot)))
 		return
@@ -42,7 +42,7 @@ func (m *Minter) serveNDES(w http.ResponseWriter, x *exchange) {
 		refuse(w, http.StatusBadRequest, "operation is neither "+generateChallenge+" nor "+getThumbprint)
 		return
 	}
-	minted, err := m.mint(x, from, onetime.Order{
+	minted, err := m.mint(r, x, from, onetime.Order{
 		Form:    onetime.NDES,
 		Binding: onetime.Binding{Template: cmp.Or(entry.NDES.Template, x.snapshot.DefaultTemplate().Name)},
 	})

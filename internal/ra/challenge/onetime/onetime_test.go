@@ -422,7 +422,9 @@ func FuzzVerify(f *testing.F) {
 	o := newOneTime(f, config)
 	minted := map[string]bool{}
 	for _, order := range []Order{
-		{Form: Standard}, {Form: Long, Data: map[string]any{"a": 1}}, {Form: NDES},
+		{Form: Standard},
+		{Form: Long, Data: map[string]any{"a": 1}},
+		{Form: NDES},
 		{Form: Standard, Binding: Binding{Subject: []string{"commonName=d1", "organization=Acme"}}},
 		{Form: Long, Binding: Binding{Rule: "kiosk"}},
 	} {
