@@ -19,13 +19,28 @@ import (
 	"github.com/scepter-pki/scepter/internal/scep/sceptest"
 )
 
+const (
+	// patient is a timeout in seconds for services that answer; machines may be busy.
+	patient = 20
+	// impatient is one for services that do not.
+	impatient = 3
+)
+
+// timeoutOf a service with a fault.
+func timeoutOf(c faults.Case) int32 {
+	if c.Name == "slow" {
+		return impatient
+	}
+	return patient
+}
+
 // intuneFixture is an endpoint whose only challenge is Intune's.
 type intuneFixture struct {
 	*fixture
 	tenant *intunesim.Tenant
 }
 
-func newIntuneFixture(t *testing.T) *intuneFixture {
+func newIntuneFixture(t *testing.T, timeout int32) *intuneFixture {
 	t.Helper()
 	tenant := intunesim.Start(t)
 	cluster := ratest.NewCluster(t)
@@ -34,7 +49,7 @@ func newIntuneFixture(t *testing.T) *intuneFixture {
 		Name: "intune", Type: v1alpha1.ChallengeIntune,
 		Intune: &raconfig.Intune{
 			TenantID: intunesim.TenantID, ClientID: intunesim.ClientID, Authentication: v1alpha1.IntuneClientSecret,
-			NotificationRequired: true, TimeoutSeconds: 1, CABundle: true, URLs: raconfig.IntuneURLs(tenant.URLs()),
+			NotificationRequired: true, TimeoutSeconds: timeout, CABundle: true, URLs: raconfig.IntuneURLs(tenant.URLs()),
 		},
 	}}
 	files.Write(files.Dirs.Challenges, filepath.Join("intune", raconfig.ClientSecretFile), []byte(intunesim.ClientSecret+"\n"))
@@ -59,7 +74,7 @@ func (f *intuneFixture) wantNothingLeaked(t *testing.T) {
 
 func TestIntune(t *testing.T) {
 	t.Parallel()
-	f := newIntuneFixture(t)
+	f := newIntuneFixture(t, patient)
 	request := with(t, intunesim.Challenge, 1)
 	certificate := wantCertificate(t, enrol(t, f.server.URL, request), request.Key)
 	told := f.tenant.Successes()
@@ -85,7 +100,7 @@ func TestIntune(t *testing.T) {
 
 func TestIntuneRefuses(t *testing.T) {
 	t.Parallel()
-	f := newIntuneFixture(t)
+	f := newIntuneFixture(t, patient)
 	wantFailure(t, enrol(t, f.server.URL, with(t, "not Intune's", 1)), refusedText)
 	wantFailure(t, enrol(t, f.server.URL, with(t, "", 1)), "challenge password required")
 	for _, c := range []struct {
@@ -124,7 +139,7 @@ func TestIntuneIsAway(t *testing.T) {
 			}
 			t.Run(name+" "+c.Name, func(t *testing.T) {
 				t.Parallel()
-				f := newIntuneFixture(t)
+				f := newIntuneFixture(t, timeoutOf(c))
 				service(f.tenant).Break(c.Fault)
 				_, err := device(f.server.URL).Enrol(limited(t), with(t, intunesim.Challenge, 1))
 				want503(t, err)
@@ -141,7 +156,7 @@ func TestIntuneIsAway(t *testing.T) {
 
 func TestIntunesRetryAfterReachesTheDevice(t *testing.T) {
 	t.Parallel()
-	f := newIntuneFixture(t)
+	f := newIntuneFixture(t, patient)
 	f.tenant.Intune.Break(faults.Throttled(http.StatusTooManyRequests, 42))
 	_, err := device(f.server.URL).Enrol(limited(t), with(t, intunesim.Challenge, 1))
 	want503(t, err)
@@ -165,7 +180,7 @@ func TestACertificateWaitsForItsNotification(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newIntuneFixture(t)
+			f := newIntuneFixture(t, timeoutOf(faults.Case{Name: name}))
 			refuse(f.tenant)
 			request := with(t, intunesim.Challenge, 1)
 			request.TransactionID, request.Certificate = "waits", sceptest.SelfSigned(t, nil, request.Key)
@@ -207,7 +222,7 @@ func TestACertificateWaitsForItsNotification(t *testing.T) {
 
 func TestIntuneIsToldOfOurRefusals(t *testing.T) {
 	t.Parallel()
-	f := newIntuneFixture(t)
+	f := newIntuneFixture(t, patient)
 	request := with(t, intunesim.Challenge, 1)
 	request.Template.Subject.CommonName = "elsewhere.example.com"
 	wantFailure(t, enrol(t, f.server.URL, request), "CN must be a device name")
@@ -230,7 +245,7 @@ func TestIntuneIsToldOfOurRefusals(t *testing.T) {
 // An entry whose files are bad lets nobody in, and hands nothing out that waits for it.
 func TestIntuneWithoutItsFiles(t *testing.T) {
 	t.Parallel()
-	f := newIntuneFixture(t)
+	f := newIntuneFixture(t, patient)
 	f.tenant.Answer("successNotification", intune.Unknown)
 	request := with(t, intunesim.Challenge, 1)
 	if result := enrol(t, f.server.URL, request); result.Status != scep.StatusPending {
@@ -253,7 +268,7 @@ func TestIntuneWithoutItsFiles(t *testing.T) {
 // Taking the challenge away does not hand out what had to be told.
 func TestAChallengeThatIsGoneHoldsBack(t *testing.T) {
 	t.Parallel()
-	f := newIntuneFixture(t)
+	f := newIntuneFixture(t, patient)
 	f.tenant.Answer("successNotification", intune.Unknown)
 	request := with(t, intunesim.Challenge, 1)
 	request.TransactionID, request.Certificate = "left-behind", sceptest.SelfSigned(t, nil, request.Key)
@@ -282,7 +297,7 @@ func newHookFixture(t *testing.T, change func(*raconfig.Webhook, *ratest.Files))
 	hook := &raconfig.Webhook{
 		Hook:           raconfig.Hook{URL: service.URL, Authentication: []v1alpha1.WebhookAuthentication{v1alpha1.WebhookSignature}},
 		CABundle:       true,
-		TimeoutSeconds: 1,
+		TimeoutSeconds: patient,
 	}
 	files.Config.Challenges = []raconfig.Challenge{{Name: "hook", Type: v1alpha1.ChallengeWebhook, Webhook: hook}}
 	files.Write(files.Dirs.Challenges, filepath.Join("hook", raconfig.SigningSecretFile), []byte(hooksim.SigningSecret+"\n"))
@@ -343,7 +358,7 @@ func TestWebhookIsAway(t *testing.T) {
 	}, faults.Cases...) {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
-			f, service := newHookFixture(t, nil)
+			f, service := newHookFixture(t, func(hook *raconfig.Webhook, _ *ratest.Files) { hook.TimeoutSeconds = timeoutOf(c) })
 			service.AllowPassword(hookPassword, nil)
 			service.Break(c.Fault)
 			request := with(t, hookPassword, 1)

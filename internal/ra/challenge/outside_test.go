@@ -52,7 +52,7 @@ func newIntune(t *testing.T, required bool) (*Intune, *intunesim.Tenant) {
 		URLs:       tenant.URLs(),
 		Credential: tenant.Application().Secret(intunesim.ClientSecret),
 		Caller:     "Scepter test",
-		Outbound:   outbound.New(outbound.Options{Timeout: time.Second, MaxAnswer: intune.MaxAnswer, Roots: tenant.Roots()}),
+		Outbound:   outbound.New(outbound.Options{Timeout: 20 * time.Second, MaxAnswer: intune.MaxAnswer, Roots: tenant.Roots()}),
 		Now:        time.Now,
 	})
 	return NewIntune(IntuneOptions{Name: "intune", Client: client, Endpoint: "pki/corp", NotificationRequired: required}), tenant
@@ -66,8 +66,8 @@ func newWebhook(t *testing.T, notify, required bool) (*Webhook, *hooksim.Service
 		t.Fatal(err)
 	}
 	hook := &webhook.Hook{
-		URL: service.URL, ID: "hook", SigningKey: key, Now: time.Now,
-		Client: outbound.New(outbound.Options{Timeout: time.Second, MaxAnswer: webhook.MaxAnswer, Roots: service.Roots()}),
+		URL: service.URL, ID: "hook", SigningKey: key, Timeout: 20 * time.Second, Now: time.Now,
+		Client: outbound.New(outbound.Options{Timeout: 20 * time.Second, MaxAnswer: webhook.MaxAnswer, Roots: service.Roots()}),
 	}
 	o := WebhookOptions{Name: "hook", Ask: hook, NotificationRequired: required}
 	if notify {

@@ -57,7 +57,7 @@ func pairFiles(t *testing.T, ca *sceptest.CA) (files map[string][]byte, certific
 func hookSources(url string, ways ...v1alpha1.WebhookAuthentication) sources {
 	return sources{
 		entry: raconfig.Challenge{Name: "hook", Type: v1alpha1.ChallengeWebhook, Webhook: &raconfig.Webhook{
-			Hook: raconfig.Hook{URL: url, Authentication: ways}, CABundle: true, TimeoutSeconds: 2,
+			Hook: raconfig.Hook{URL: url, Authentication: ways}, CABundle: true, TimeoutSeconds: 20,
 		}},
 		endpoint: raconfig.Endpoint{Namespace: "pki", Name: "corp"},
 		files:    map[string][]byte{raconfig.SigningSecretFile: []byte(hooksim.SigningSecret)},
@@ -78,7 +78,8 @@ func TestWebhookAuthentications(t *testing.T) {
 		{[]v1alpha1.WebhookAuthentication{signature, v1alpha1.WebhookBearer}, map[string][]byte{raconfig.BearerTokenFile: []byte("token\n")}, "Bearer token"},
 		{
 			[]v1alpha1.WebhookAuthentication{v1alpha1.WebhookBasic, signature},
-			map[string][]byte{raconfig.UsernameFile: []byte("u"), raconfig.PasswordFile: []byte("p")}, "Basic dTpw",
+			map[string][]byte{raconfig.UsernameFile: []byte("u"), raconfig.PasswordFile: []byte("p")},
+			"Basic dTpw",
 		},
 		{[]v1alpha1.WebhookAuthentication{signature, v1alpha1.WebhookClientCertificate}, pair, ""},
 	} {
@@ -128,7 +129,7 @@ func TestIntuneAuthentications(t *testing.T) {
 		s := sources{
 			entry: raconfig.Challenge{Name: "intune", Intune: &raconfig.Intune{
 				TenantID: intunesim.TenantID, ClientID: intunesim.ClientID, Authentication: way,
-				TimeoutSeconds: 2, CABundle: true, URLs: raconfig.IntuneURLs(tenant.URLs()),
+				TimeoutSeconds: 20, CABundle: true, URLs: raconfig.IntuneURLs(tenant.URLs()),
 			}},
 			files: files, tokenFile: token, now: time.Now,
 		}

@@ -49,7 +49,7 @@ type RevocationResult struct {
 
 var (
 	errBatch  = errors.New("a batch is of 1 to 500 revocation requests")
-	errUpload = errors.New("Intune did not take the revocation results")
+	errUpload = errors.New("the revocation results were not taken")
 	errResult = errors.New("a revocation result has either succeeded or a code")
 )
 

@@ -49,7 +49,7 @@ func options(s *httptest.Server) outbound.Options {
 	if s.Certificate() != nil {
 		pool.AddCert(s.Certificate())
 	}
-	return outbound.Options{Timeout: time.Second, MaxAnswer: 1000, Roots: pool}
+	return outbound.Options{Timeout: 20 * time.Second, MaxAnswer: 1000, Roots: pool}
 }
 
 func call(t *testing.T, o outbound.Options, url string) (*outbound.Answer, error) {

@@ -25,6 +25,9 @@ const (
 	token    = "bearer-token-of-the-hook"
 )
 
+// patience is the timeout of calls that are answered; machines may be busy.
+const patience = 20 * time.Second
+
 func newHook(t *testing.T, s *hooksim.Service) *webhook.Hook {
 	t.Helper()
 	key, err := webhook.DecodeSigningKey(hooksim.SigningSecret)
@@ -37,7 +40,7 @@ func newHook(t *testing.T, s *hooksim.Service) *webhook.Hook {
 		Provisioner:   "corp",
 		SigningKey:    key,
 		Authorization: webhook.Bearer(token),
-		Client:        outbound.New(outbound.Options{Timeout: 400 * time.Millisecond, MaxAnswer: webhook.MaxAnswer, Roots: s.Roots()}),
+		Client:        outbound.New(outbound.Options{Timeout: patience, MaxAnswer: webhook.MaxAnswer, Roots: s.Roots()}),
 		Now:           func() time.Time { return time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC) },
 	}
 }
@@ -163,6 +166,10 @@ func TestOutages(t *testing.T) {
 			s := hooksim.Start(t, nil)
 			s.AllowPassword(password, nil)
 			hook, enrolment := newHook(t, s), newEnrolment(t)
+			hook.Timeout = patience
+			if o.Name == "slow" {
+				hook.Timeout = 200 * time.Millisecond
+			}
 			s.Break(o.Fault)
 			decision, err := hook.Ask(t.Context(), enrolment)
 			if decision != nil || err == nil || !strings.Contains(err.Error(), o.Says) {
