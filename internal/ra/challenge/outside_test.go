@@ -3,7 +3,6 @@ package challenge
 import (
 	"context"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"net/http"
@@ -19,20 +18,12 @@ import (
 	"github.com/scepter-pki/scepter/internal/ra/ratest/hooksim"
 	"github.com/scepter-pki/scepter/internal/ra/ratest/intunesim"
 	"github.com/scepter-pki/scepter/internal/ra/refusal"
-	"github.com/scepter-pki/scepter/internal/scep"
 	"github.com/scepter-pki/scepter/internal/scep/sceptest"
 )
 
 func newAttempt(t *testing.T, password string) Attempt {
 	t.Helper()
-	der, err := scep.NewCSR(&x509.CertificateRequest{Subject: pkix.Name{CommonName: "a"}}, sceptest.RSAKey(t, 3), password)
-	if err != nil {
-		t.Fatal(err)
-	}
-	csr, err := x509.ParseCertificateRequest(der)
-	if err != nil {
-		t.Fatal(err)
-	}
+	csr := sceptest.Request(t, sceptest.RSAKey(t, 3), sceptest.CSROptions{ChallengePassword: password})
 	return Attempt{Password: password, TransactionID: "transaction", CSR: csr}
 }
 

@@ -15,7 +15,6 @@ import (
 	"github.com/scepter-pki/scepter/internal/ra/ratest/hooksim"
 	"github.com/scepter-pki/scepter/internal/ra/ratest/intunesim"
 	"github.com/scepter-pki/scepter/internal/raconfig"
-	"github.com/scepter-pki/scepter/internal/scep"
 	"github.com/scepter-pki/scepter/internal/scep/sceptest"
 )
 
@@ -23,14 +22,7 @@ const devicePassword = "password-of-the-device"
 
 func newAttempt(t *testing.T, password string) challenge.Attempt {
 	t.Helper()
-	der, err := scep.NewCSR(&x509.CertificateRequest{}, sceptest.RSAKey(t, 3), password)
-	if err != nil {
-		t.Fatal(err)
-	}
-	csr, err := x509.ParseCertificateRequest(der)
-	if err != nil {
-		t.Fatal(err)
-	}
+	csr := sceptest.Request(t, sceptest.RSAKey(t, 3), sceptest.CSROptions{ChallengePassword: password})
 	return challenge.Attempt{Password: password, TransactionID: "transaction", CSR: csr}
 }
 

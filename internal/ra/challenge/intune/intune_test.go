@@ -20,7 +20,6 @@ import (
 	"github.com/scepter-pki/scepter/internal/ra/challenge/outbound"
 	"github.com/scepter-pki/scepter/internal/ra/ratest/faults"
 	"github.com/scepter-pki/scepter/internal/ra/ratest/intunesim"
-	"github.com/scepter-pki/scepter/internal/scep"
 	"github.com/scepter-pki/scepter/internal/scep/sceptest"
 )
 
@@ -80,7 +79,7 @@ func connect(t *testing.T, tenant *intunesim.Tenant, credential intune.Credentia
 		Outbound:   outbound.New(o),
 		Now:        f.clock.Now,
 	})
-	f.request = intune.Request{TransactionID: "transaction-1", CSR: newCSR(t, intunesim.Challenge)}
+	f.request = intune.Request{TransactionID: "transaction-1", CSR: sceptest.Request(t, sceptest.RSAKey(t, 3), sceptest.CSROptions{ChallengePassword: intunesim.Challenge})}
 	ca := sceptest.NewCA(t)
 	issued, err := ca.Issue(&x509.Certificate{RawSubject: f.request.CSR.RawSubject, KeyUsage: x509.KeyUsageDigitalSignature}, f.request.CSR.PublicKey)
 	if err != nil {
@@ -88,20 +87,6 @@ func connect(t *testing.T, tenant *intunesim.Tenant, credential intune.Credentia
 	}
 	f.issued = issued
 	return f
-}
-
-func newCSR(t *testing.T, challenge string) *x509.CertificateRequest {
-	t.Helper()
-	template := &x509.CertificateRequest{Subject: pkix.Name{CommonName: "a.devices.example.com"}}
-	der, err := scep.NewCSR(template, sceptest.RSAKey(t, 3), challenge)
-	if err != nil {
-		t.Fatal(err)
-	}
-	csr, err := x509.ParseCertificateRequest(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return csr
 }
 
 func (f *fixture) validate(t *testing.T) error {

@@ -23,39 +23,33 @@ type body struct {
 	ErrorDescription   string              `json:"scepErrorDescription,omitempty"`
 }
 
-type certificateRequest struct {
-	Version            int      `json:"version"`
-	Subject            subject  `json:"subject"`
-	RawSubject         []byte   `json:"rawSubject"`
-	PublicKey          []byte   `json:"publicKey"`
-	PublicKeyAlgorithm string   `json:"publicKeyAlgorithm"`
-	Raw                []byte   `json:"raw"`
-	SignatureAlgorithm string   `json:"signatureAlgorithm"`
-	Extensions         []extent `json:"extensions"`
-	names
-}
-
-type certificate struct {
-	Version            int       `json:"version"`
-	Subject            subject   `json:"subject"`
-	Issuer             subject   `json:"issuer"`
-	SerialNumber       string    `json:"serialNumber"`
-	NotBefore          time.Time `json:"notBefore"`
-	NotAfter           time.Time `json:"notAfter"`
-	PublicKey          []byte    `json:"publicKey"`
-	PublicKeyAlgorithm string    `json:"publicKeyAlgorithm"`
-	Raw                []byte    `json:"raw"`
-	SignatureAlgorithm string    `json:"signatureAlgorithm"`
-	Extensions         []extent  `json:"extensions"`
-	names
-}
-
-// names are the subject alternative names that Go's parser knows; Raw has all.
-type names struct {
+// described is what a request and a certificate have in common.
+type described struct {
+	Version            int         `json:"version"`
+	Subject            subject     `json:"subject"`
+	PublicKey          []byte      `json:"publicKey"`
+	PublicKeyAlgorithm string      `json:"publicKeyAlgorithm"`
+	Raw                []byte      `json:"raw"`
+	SignatureAlgorithm string      `json:"signatureAlgorithm"`
+	Extensions         []extension `json:"extensions"`
+	// The alternative names that Go's parser knows; Raw has all.
 	DNSNames       []string `json:"dnsNames"`
 	EmailAddresses []string `json:"emailAddresses"`
 	IPAddresses    []string `json:"ipAddresses"`
 	URIs           []string `json:"uris"`
+}
+
+type certificateRequest struct {
+	described
+	RawSubject []byte `json:"rawSubject"`
+}
+
+type certificate struct {
+	described
+	Issuer       subject   `json:"issuer"`
+	SerialNumber string    `json:"serialNumber"`
+	NotBefore    time.Time `json:"notBefore"`
+	NotAfter     time.Time `json:"notAfter"`
 }
 
 type subject struct {
@@ -70,47 +64,41 @@ type subject struct {
 	PostalCode         []string `json:"postalCode,omitempty"`
 }
 
-// extent is an extension.
-type extent struct {
+type extension struct {
 	ID       string `json:"id"`
 	Critical bool   `json:"critical"`
 	Value    []byte `json:"value"`
 }
 
 func newCertificateRequest(csr *x509.CertificateRequest) *certificateRequest {
-	return &certificateRequest{
+	return &certificateRequest{RawSubject: csr.RawSubject, described: described{
 		Version:            csr.Version,
 		Subject:            newSubject(csr.Subject),
-		RawSubject:         csr.RawSubject,
 		PublicKey:          csr.RawSubjectPublicKeyInfo,
 		PublicKeyAlgorithm: csr.PublicKeyAlgorithm.String(),
 		Raw:                csr.Raw,
 		SignatureAlgorithm: csr.SignatureAlgorithm.String(),
 		Extensions:         newExtensions(csr.Extensions),
-		names: names{
-			DNSNames: csr.DNSNames, EmailAddresses: csr.EmailAddresses,
-			IPAddresses: texts(csr.IPAddresses), URIs: texts(csr.URIs),
-		},
-	}
+		DNSNames:           csr.DNSNames,
+		EmailAddresses:     csr.EmailAddresses,
+		IPAddresses:        texts(csr.IPAddresses),
+		URIs:               texts(csr.URIs),
+	}}
 }
 
+// newCertificate describes a certificate by the same fields as its request, and by its own.
 func newCertificate(c *x509.Certificate) *certificate {
+	same := newCertificateRequest(&x509.CertificateRequest{
+		Version: c.Version, Subject: c.Subject, Raw: c.Raw, Extensions: c.Extensions,
+		RawSubjectPublicKeyInfo: c.RawSubjectPublicKeyInfo, PublicKeyAlgorithm: c.PublicKeyAlgorithm, SignatureAlgorithm: c.SignatureAlgorithm,
+		DNSNames: c.DNSNames, EmailAddresses: c.EmailAddresses, IPAddresses: c.IPAddresses, URIs: c.URIs,
+	})
 	return &certificate{
-		Version:            c.Version,
-		Subject:            newSubject(c.Subject),
-		Issuer:             newSubject(c.Issuer),
-		SerialNumber:       c.SerialNumber.String(),
-		NotBefore:          c.NotBefore,
-		NotAfter:           c.NotAfter,
-		PublicKey:          c.RawSubjectPublicKeyInfo,
-		PublicKeyAlgorithm: c.PublicKeyAlgorithm.String(),
-		Raw:                c.Raw,
-		SignatureAlgorithm: c.SignatureAlgorithm.String(),
-		Extensions:         newExtensions(c.Extensions),
-		names: names{
-			DNSNames: c.DNSNames, EmailAddresses: c.EmailAddresses,
-			IPAddresses: texts(c.IPAddresses), URIs: texts(c.URIs),
-		},
+		described:    same.described,
+		Issuer:       newSubject(c.Issuer),
+		SerialNumber: c.SerialNumber.String(),
+		NotBefore:    c.NotBefore,
+		NotAfter:     c.NotAfter,
 	}
 }
 
@@ -130,10 +118,10 @@ func newSubject(n pkix.Name) subject {
 	}
 }
 
-func newExtensions(list []pkix.Extension) []extent {
-	out := make([]extent, len(list))
+func newExtensions(list []pkix.Extension) []extension {
+	out := make([]extension, len(list))
 	for i, e := range list {
-		out[i] = extent{ID: e.Id.String(), Critical: e.Critical, Value: e.Value}
+		out[i] = extension{ID: e.Id.String(), Critical: e.Critical, Value: e.Value}
 	}
 	return out
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/scepter-pki/scepter/internal/ra/challenge/webhook"
 	"github.com/scepter-pki/scepter/internal/ra/ratest/faults"
 	"github.com/scepter-pki/scepter/internal/ra/ratest/hooksim"
-	"github.com/scepter-pki/scepter/internal/scep"
 	"github.com/scepter-pki/scepter/internal/scep/sceptest"
 )
 
@@ -47,15 +46,9 @@ func newHook(t *testing.T, s *hooksim.Service) *webhook.Hook {
 
 func newEnrolment(t *testing.T) webhook.Enrolment {
 	t.Helper()
-	template := &x509.CertificateRequest{Subject: pkix.Name{CommonName: "a.devices.example.com"}, DNSNames: []string{"a.devices.example.com"}}
-	der, err := scep.NewCSR(template, sceptest.RSAKey(t, 3), password)
-	if err != nil {
-		t.Fatal(err)
-	}
-	csr, err := x509.ParseCertificateRequest(der)
-	if err != nil {
-		t.Fatal(err)
-	}
+	csr := sceptest.Request(t, sceptest.RSAKey(t, 3), sceptest.CSROptions{ChallengePassword: password, Template: &x509.CertificateRequest{
+		Subject: pkix.Name{CommonName: "a.devices.example.com"}, DNSNames: []string{"a.devices.example.com"},
+	}})
 	return webhook.Enrolment{TransactionID: "transaction-1", Challenge: password, CSR: csr}
 }
 
