@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/scepter-pki/scepter/internal/ra/challenge/outbound"
 	"github.com/scepter-pki/scepter/internal/ra/ratest/faults"
@@ -203,4 +205,20 @@ func TestText(t *testing.T) {
 			t.Errorf("%q became %q", c.said, got)
 		}
 	}
+}
+
+// Whatever a service says: what is logged of it is bounded, printable, and without the secret.
+func FuzzText(f *testing.F) {
+	f.Add("wrong: hunter2!", "hunter2")
+	f.Add("two\nlines", "")
+	f.Add(strings.Repeat("ü", 200), "ü")
+	f.Fuzz(func(t *testing.T, said, secret string) {
+		got := outbound.Text(said, secret)
+		if len(got) > 256 || !utf8.ValidString(got) || strings.ContainsFunc(got, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			t.Errorf("%q became %q", said, got)
+		}
+		if len(secret) > len("(omitted)") && strings.Contains(got, secret) {
+			t.Errorf("%q still holds %q: %q", said, secret, got)
+		}
+	})
 }

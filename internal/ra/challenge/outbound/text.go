@@ -18,17 +18,21 @@ var encoded = regexp.MustCompile(`[A-Za-z0-9+/=_.-]{41,}`)
 // Text makes what a service said fit for a log line: bounded, printable, and
 // without the secrets that it may quote, which are named, or look like data.
 func Text(said string, secrets ...string) string {
+	said = printable(said)
 	for _, secret := range secrets {
-		if secret != "" {
+		if secret = printable(secret); secret != "" {
 			said = strings.ReplaceAll(said, secret, omitted)
 		}
 	}
 	said = encoded.ReplaceAllString(said, omitted)
-	said = strings.Map(func(r rune) rune {
+	return strings.ToValidUTF8(said[:min(len(said), maxText)], "")
+}
+
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r
 		}
 		return ' '
-	}, said)
-	return strings.ToValidUTF8(said[:min(len(said), maxText)], "")
+	}, s)
 }

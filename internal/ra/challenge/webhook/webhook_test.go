@@ -24,6 +24,8 @@ const (
 	token    = "bearer-token-of-the-hook"
 )
 
+func now() time.Time { return time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC) }
+
 // patience is the timeout of calls that are answered; machines may be busy.
 const patience = 20 * time.Second
 
@@ -40,7 +42,7 @@ func newHook(t *testing.T, s *hooksim.Service) *webhook.Hook {
 		SigningKey:    key,
 		Authorization: webhook.Bearer(token),
 		Client:        outbound.New(outbound.Options{Timeout: patience, MaxAnswer: webhook.MaxAnswer, Roots: s.Roots()}),
-		Now:           func() time.Time { return time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC) },
+		Now:           now,
 	}
 }
 
