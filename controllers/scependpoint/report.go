@@ -162,7 +162,7 @@ func readErrors(seen *observation) error {
 	errs := []error{
 		seen.issuer.Err, seen.credential.err, seen.keyring.err, seen.state.err, seen.config.err, seen.deployment.err,
 		seen.replicas.err, seen.requests.err, seen.exposure.ingressClass.err, seen.exposure.httpRoute.err, seen.exposure.tlsRoute.err,
-		seen.exposure.serverTLS.err,
+		seen.exposure.serverTLS.err, seen.exposure.adminTLS.err, seen.exposure.adminBasic.err,
 	}
 	for _, t := range seen.templates {
 		errs = append(errs, t.err)
