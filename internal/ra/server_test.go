@@ -85,6 +85,7 @@ func listen(t *testing.T) net.Listener {
 // running is a server as cmd/ra runs it.
 type running struct {
 	url, tlsURL, adminURL string
+	mintURL, localMintURL string
 	stop                  context.CancelFunc
 	done                  chan error
 }
@@ -95,15 +96,18 @@ func run(t *testing.T, c *ratest.Cluster, f *ratest.Files, drain time.Duration) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := ra.Listeners{Device: listen(t), TLS: listen(t), Admin: listen(t)}
+	l := ra.Listeners{Device: listen(t), TLS: listen(t), Admin: listen(t), Mint: listen(t), LocalMint: listen(t)}
 	ctx, stop := context.WithCancel(t.Context())
 	t.Cleanup(stop)
 	r := &running{
 		url:      "http://" + l.Device.Addr().String(),
 		tlsURL:   "https://" + l.TLS.Addr().String(),
 		adminURL: "http://" + l.Admin.Addr().String(),
-		stop:     stop,
-		done:     make(chan error, 1),
+
+		mintURL:      "https://" + l.Mint.Addr().String(),
+		localMintURL: "http://" + l.LocalMint.Addr().String(),
+		stop:         stop,
+		done:         make(chan error, 1),
 	}
 	go func() { r.done <- server.Run(ctx, l) }()
 	r.wait(t, "/readyz", http.StatusOK)
@@ -184,6 +188,28 @@ func TestTLS(t *testing.T) {
 	})
 	if _, status := get(t, https, r.tlsURL); status != http.StatusOK {
 		t.Errorf("status %d over TLS with the last good certificate", status)
+	}
+}
+
+func TestMintListeners(t *testing.T) {
+	t.Parallel()
+	cluster := ratest.NewCluster(t)
+	files := ratest.NewFiles(t, cluster)
+	certificate, key, pool := tlsFiles(t, cluster)
+	files.Write(files.Dirs.AdminTLS, "tls.crt", certificate)
+	files.Write(files.Dirs.AdminTLS, "tls.key", key)
+	files.Config.Admin = true
+	files.WriteConfig()
+	r := run(t, cluster, files, 0)
+	https := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}}
+	if body, status := get(t, https, r.mintURL+"/certsrv/mscep_admin/"); status != http.StatusNotFound || !strings.Contains(body, "no challenge of type OneTime") {
+		t.Errorf("status %d, %s", status, body)
+	}
+	if body, status := get(t, http.DefaultClient, r.localMintURL+raconfig.ChallengesPath); status != http.StatusMethodNotAllowed {
+		t.Errorf("status %d, %s", status, body)
+	}
+	if body, status := get(t, http.DefaultClient, strings.Replace(r.mintURL, "https", "http", 1)); status != http.StatusBadRequest {
+		t.Errorf("without TLS: status %d, %s", status, body)
 	}
 }
 
