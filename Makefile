@@ -5,6 +5,9 @@ GOLANGCI_LINT = $(GO) tool -modfile=hack/tools/lint/go.mod golangci-lint
 LOGS ?= dist/logs
 # STAGES="lint unit" runs these only.
 STAGES ?=
+# How long each fuzzer runs, and each benchmark.
+FUZZTIME ?= 30s
+BENCHTIME ?= 1s
 # Where "make images" puts them.
 REGISTRY ?= scepter-pki
 TAG ?= dev
@@ -32,7 +35,7 @@ demo-down: ## Take the demo away.
 	$(GO) run ./hack/demo down
 
 ##@ Check
-.PHONY: test lint lint-fix generated verify-generated unit controllers crd helm image cluster conformance e2e
+.PHONY: test lint lint-fix generated verify-generated unit fuzz bench controllers crd helm image cluster conformance e2e
 test: ## Everything, a stage at a time, with a summary (STAGES="lint unit": these only).
 	$(GO) run ./hack/stages -logs $(LOGS) $(STAGES)
 
@@ -48,6 +51,12 @@ verify-generated: ## Report generated files that are not up to date.
 
 unit: ## Unit tests with the race detector.
 	$(GO) test -race -timeout 19m $$($(GO) list ./... | grep -vxF "$$($(GO) list $(NEED_API_SERVER) $(OWN_STAGE))")
+
+fuzz: ## Every fuzzer, FUZZTIME each; what breaks one stays in testdata/fuzz.
+	$(GO) run ./hack/fuzz -time $(FUZZTIME)
+
+bench: ## Benchmarks of the SCEP engine; fails if it takes much longer than its RSA operations.
+	$(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) ./internal/scep/...
 
 controllers: ## Controllers and enrolment pipeline against a real API server.
 	$(ASSETS) $(GO) test -race -timeout 19m $(NEED_API_SERVER)
