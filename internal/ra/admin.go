@@ -19,6 +19,7 @@ import (
 const (
 	livePath    = "/livez"
 	readyPath   = "/readyz"
+	healthPath  = "/healthz"
 	metricsPath = "/metrics"
 )
 
@@ -35,6 +36,7 @@ func (a *admin) handler(metrics *audit.Metrics) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+livePath, a.live)
 	mux.HandleFunc("GET "+readyPath, a.ready)
+	mux.HandleFunc("GET "+healthPath, a.healthy)
 	mux.HandleFunc("GET "+raconfig.StatusPath, a.report)
 	mux.Handle("GET "+metricsPath, promhttp.HandlerFor(metrics.Registry(), promhttp.HandlerOpts{}))
 	return mux
@@ -51,13 +53,30 @@ func (a *admin) live(w http.ResponseWriter, r *http.Request) {
 
 // ready says what this server can do by itself; it does not ask the issuer.
 func (a *admin) ready(w http.ResponseWriter, _ *http.Request) {
+	if why := a.notReady(); why != "" {
+		http.Error(w, why, http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = io.WriteString(w, "ok\n")
+}
+
+// healthy is ready and alive, for those who ask one question only.
+func (a *admin) healthy(w http.ResponseWriter, r *http.Request) {
+	if why := a.notReady(); why != "" {
+		http.Error(w, why, http.StatusServiceUnavailable)
+		return
+	}
+	a.live(w, r)
+}
+
+func (a *admin) notReady() string {
 	switch {
 	case a.draining.Load():
-		http.Error(w, "shutting down", http.StatusServiceUnavailable)
+		return "shutting down"
 	case a.status().Snapshot == nil:
-		http.Error(w, "configuration or keyring is not loaded: see "+raconfig.StatusPath, http.StatusServiceUnavailable)
+		return "configuration or keyring is not loaded: see " + raconfig.StatusPath
 	default:
-		_, _ = io.WriteString(w, "ok\n")
+		return ""
 	}
 }
 

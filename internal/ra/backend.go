@@ -4,8 +4,8 @@
 //	receive, open (package scep) → recall → authenticate → judge → issue → reply → record
 //
 // Nothing is written anywhere before a request is authenticated and judged. What
-// is written then is one CertificateRequest, by which any replica knows the
-// request again.
+// is written then, where an endpoint issues by cert-manager, is one
+// CertificateRequest, by which any replica knows the request again.
 package ra
 
 import (
@@ -24,6 +24,7 @@ import (
 // backend decides about the messages that package scep has opened.
 type backend struct {
 	snapshot func() *reload.Snapshot
+	direct   issue.Issuer        // nil: CertificateRequests in the store
 	store    func() *issue.Store // nil before the first snapshot
 	waiting  *budget
 	recorder *recorder
@@ -34,7 +35,7 @@ type backend struct {
 type enrolment struct {
 	request  *scep.Request
 	snapshot *reload.Snapshot
-	issuer   *issue.CertManager
+	issuer   issue.Issuer
 	template *reload.Template
 	selfSign bool // the signer is self-signed and proves nothing but a key
 	started  time.Time
@@ -75,8 +76,8 @@ var errNotReady = errors.New("no configuration is loaded yet")
 const retryAfter = 10 * time.Second
 
 func (b *backend) begin(request *scep.Request) (*enrolment, error) {
-	snapshot, store := b.snapshot(), b.store()
-	if snapshot == nil || store == nil {
+	snapshot := b.snapshot()
+	if snapshot == nil || b.direct == nil && b.store() == nil {
 		return nil, &scep.UnavailableError{RetryAfter: retryAfter, Err: errNotReady}
 	}
 	e := &enrolment{
@@ -86,14 +87,17 @@ func (b *backend) begin(request *scep.Request) (*enrolment, error) {
 		selfSign: selfSigned(request.Signer),
 		started:  b.now(),
 	}
-	e.issuer = b.newIssuer(e, store)
+	e.issuer = b.issuerFor(e)
 	return e, nil
 }
 
-func (b *backend) newIssuer(e *enrolment, store *issue.Store) *issue.CertManager {
+func (b *backend) issuerFor(e *enrolment) issue.Issuer {
+	if b.direct != nil {
+		return b.direct
+	}
 	c := e.snapshot.Config
 	return &issue.CertManager{
-		Store: store,
+		Store: b.store(),
 		Names: issue.Names{Key: e.snapshot.StateKey, Endpoint: c.Endpoint.Name},
 		Terms: issue.Terms{
 			Issuer:       c.Issuance.IssuerRef,

@@ -55,5 +55,10 @@ func refuse(reason refusal.Reason, text string) func(*issue.Record) (*scep.Reply
 // issuerError is what the log holds of an issuer's refusal.
 type issuerError struct{ name, message string }
 
-// Error names the CertificateRequest and quotes the issuer.
-func (e *issuerError) Error() string { return "CertificateRequest " + e.name + ": " + e.message }
+// Error names the CertificateRequest, if there is one, and quotes the issuer.
+func (e *issuerError) Error() string {
+	if e.name == "" {
+		return e.message
+	}
+	return "CertificateRequest " + e.name + ": " + e.message
+}

@@ -22,8 +22,10 @@ import (
 // Options is what a server is made from.
 type Options struct {
 	Dirs reload.Dirs
-	// Cluster is how the API server is reached.
+	// Cluster is how the API server is reached, for CertificateRequests.
 	Cluster *rest.Config
+	// Issuer takes the place of CertificateRequests, and of the cluster; may be nil.
+	Issuer issue.Issuer
 	// Pod and Version are shown in the status.
 	Pod, Version string
 	Logger       *slog.Logger
@@ -76,6 +78,7 @@ func (s *Server) newDeviceHandler() http.Handler {
 		Settings: s.settings,
 		Backend: &backend{
 			snapshot: s.reloader.Current,
+			direct:   s.options.Issuer,
 			store:    s.store.Load,
 			waiting:  newBudget(maxWaiting, s.metrics.InFlight("issuer")),
 			recorder: r,
@@ -121,11 +124,14 @@ func (s *Server) reloaded(status *reload.Status) {
 // DeviceHandler speaks SCEP.
 func (s *Server) DeviceHandler() http.Handler { return s.device }
 
-// AdminHandler serves /livez, /readyz, /status and /metrics.
+// AdminHandler serves /livez, /readyz, /healthz, /status and /metrics.
 func (s *Server) AdminHandler() http.Handler { return s.admin.handler(s.metrics) }
 
-// Work reads the files and watches the cluster until the context ends. It is Run
-// without listeners.
+// Ready is closed when the files were good enough to serve with.
+func (s *Server) Ready() <-chan struct{} { return s.reloader.First() }
+
+// Work reads the files and watches the cluster, if it needs one, until the context
+// ends. It is Run without listeners.
 func (s *Server) Work(ctx context.Context) error {
 	reloading := make(chan struct{})
 	go func() {
@@ -134,8 +140,12 @@ func (s *Server) Work(ctx context.Context) error {
 	}()
 	defer func() { <-reloading }()
 	select {
-	case <-s.reloader.First():
+	case <-s.Ready():
 	case <-ctx.Done():
+		return nil
+	}
+	if s.options.Issuer != nil {
+		<-ctx.Done()
 		return nil
 	}
 	endpoint := s.reloader.Current().Config.Endpoint

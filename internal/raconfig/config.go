@@ -114,6 +114,14 @@ type Challenge struct {
 	Type v1alpha1.ChallengeType `json:"type"`
 }
 
+// What a server knows beside the values of the API; the operator writes neither.
+const (
+	// IssuanceDirect issues with a CA key at hand, without cert-manager.
+	IssuanceDirect v1alpha1.IssuanceMode = "Direct"
+	// ChallengeAnyone lets everybody in, with whatever password.
+	ChallengeAnyone v1alpha1.ChallengeType = "Anyone"
+)
+
 // Encode writes a configuration as YAML, the same bytes for the same configuration.
 func Encode(c *Config) ([]byte, error) {
 	out, err := yaml.Marshal(c)

@@ -32,7 +32,7 @@ var descriptions = map[Code]string{
 	ObjectIgnored:        "CertificateRequest does not count",
 	Authenticated:        "request authenticated",
 	Judged:               "request allowed by the template",
-	RequestRecorded:      "CertificateRequest recorded",
+	RequestRecorded:      "request recorded with the issuer",
 	AnsweredSuccess:      "certificate handed out",
 	AnsweredPending:      "device told to poll",
 	AnsweredFailure:      "request refused",

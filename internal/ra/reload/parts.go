@@ -140,7 +140,9 @@ func (p *parts) snapshot(c *configPart) (*Snapshot, error) {
 func (p *parts) challenges(c *raconfig.Config) challenge.List {
 	var list challenge.List
 	for _, entry := range c.Challenges {
-		if static, ok := p.static[entry.Name]; ok {
+		if entry.Type == raconfig.ChallengeAnyone {
+			list = append(list, challenge.NewAnyone(entry.Name))
+		} else if static, ok := p.static[entry.Name]; ok {
 			list = append(list, static)
 		}
 	}
