@@ -25,7 +25,9 @@ const (
 // Normalize converts one BER element to DER as far as CMS needs it: indefinite
 // and overlong lengths become definite and minimal, strings in pieces become
 // one (X.690, 8.7 and 8.14). SET OF is not sorted and primitive contents are
-// not looked into, so that signatures over what was sent still verify.
+// not looked into, so that signatures over what was sent still verify. A
+// SEQUENCE that says it is primitive stays one, which only the reader of
+// smallstep/pkcs7's AES-GCM parameters accepts.
 //
 // It takes time and memory linear in len(data); maxNesting bounds how deep
 // elements may be nested. Bytes after the element are an error.
@@ -100,8 +102,6 @@ func (r *berReader) body(h berHeader, end int) error {
 	}
 	form := universalForm[h.number()]
 	switch {
-	case !h.constructed() && h.universal() && form.structure:
-		return r.fail("primitive encoding of type %d", h.number())
 	case !h.constructed():
 		return r.primitive(h)
 	case h.universal() && form.pieces:

@@ -2,6 +2,8 @@ package cms
 
 import (
 	"bytes"
+	"crypto/sha1" //nolint:gosec // names a key, protects nothing
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
 	"errors"
@@ -34,6 +36,10 @@ func ParseCertificates(der []byte, l Limits) ([]*x509.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.parseCertificates()
+}
+
+func (s *SignedData) parseCertificates() ([]*x509.Certificate, error) {
 	certs := make([]*x509.Certificate, 0, len(s.Certificates))
 	for _, raw := range s.Certificates {
 		c, err := ParseCertificate(raw)
@@ -99,9 +105,35 @@ type Identifier struct {
 // Matches says whether the identifier names cert.
 func (id Identifier) Matches(cert *x509.Certificate) bool {
 	if id.SubjectKeyID != nil {
-		return bytes.Equal(id.SubjectKeyID, cert.SubjectKeyId)
+		return id.matchesKey(cert)
 	}
 	return id.MatchesSerial(cert) && bytes.Equal(id.Issuer, cert.RawIssuer)
+}
+
+// matchesKey compares with the certificate's extension, and with what it would
+// usually be if there were one: some clients do not look, and hash the key.
+func (id Identifier) matchesKey(cert *x509.Certificate) bool {
+	if len(id.SubjectKeyID) == 0 {
+		return false
+	}
+	if bytes.Equal(id.SubjectKeyID, cert.SubjectKeyId) {
+		return true
+	}
+	key, ok := publicKeyBits(cert)
+	if !ok {
+		return false
+	}
+	// RFC 5280, section 4.2.1.2, method 1; RFC 7093, section 2, method 1.
+	short, long := sha1.Sum(key), sha256.Sum256(key)
+	return bytes.Equal(id.SubjectKeyID, short[:]) || bytes.Equal(id.SubjectKeyID, long[:sha1.Size])
+}
+
+// publicKeyBits is the contents of subjectPublicKey.
+func publicKeyBits(cert *x509.Certificate) (key []byte, ok bool) {
+	in := cryptobyte.String(cert.RawSubjectPublicKeyInfo)
+	ok = in.ReadASN1(&in, cbasn1.SEQUENCE) && in.SkipASN1(cbasn1.SEQUENCE) &&
+		in.ReadASN1BitStringAsBytes(&key)
+	return key, ok
 }
 
 // MatchesSerial compares the serial number only: some clients write the
@@ -121,10 +153,9 @@ func (id Identifier) String() string {
 func readIdentifier(in *cryptobyte.String) (Identifier, bool) {
 	var id Identifier
 	var issuer, inner cryptobyte.String
-	ski := cbasn1.Tag(0).ContextSpecific()
-	if in.PeekASN1Tag(ski) {
-		ok := in.ReadASN1(&inner, ski)
-		id.SubjectKeyID = append([]byte{}, inner...)
+	if !in.PeekASN1Tag(cbasn1.SEQUENCE) {
+		ski, ok := readImplicitOctets(in)
+		id.SubjectKeyID = append([]byte{}, ski...)
 		return id, ok
 	}
 	id.SerialNumber = new(big.Int)
@@ -150,10 +181,16 @@ type algorithm struct {
 }
 
 func readAlgorithm(in *cryptobyte.String) (algorithm, bool) {
-	var a algorithm
-	var inner cryptobyte.String
-	ok := in.ReadASN1(&inner, cbasn1.SEQUENCE) && inner.ReadASN1ObjectIdentifier(&a.oid)
-	a.parameters = inner
+	var fields cryptobyte.String
+	if !in.ReadASN1(&fields, cbasn1.SEQUENCE) {
+		return algorithm{}, false
+	}
+	return readAlgorithmFields(fields)
+}
+
+func readAlgorithmFields(in cryptobyte.String) (a algorithm, ok bool) {
+	ok = in.ReadASN1ObjectIdentifier(&a.oid)
+	a.parameters = in
 	return a, ok
 }
 

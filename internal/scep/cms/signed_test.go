@@ -58,6 +58,9 @@ func TestSignRoundTrip(t *testing.T) {
 	for _, key := range []crypto.Signer{rsaKey(t), ecKey(t)} {
 		cert := selfSigned(t, key)
 		for _, d := range digests {
+			if d.withECDSA == nil && key == crypto.Signer(ecKey(t)) {
+				continue
+			}
 			for _, content := range [][]byte{nil, []byte("content")} {
 				t.Run(fmt.Sprintf("%T/%v/%d", key, d.hash, len(content)), func(t *testing.T) {
 					t.Parallel()
@@ -81,7 +84,21 @@ func roundTrip(t *testing.T, content []byte, signer Signer) {
 	if !bytes.Equal(s.Content, content) || s.Content == nil {
 		t.Errorf("content %x", s.Content)
 	}
-	readBySmallstep(t, der, content)
+	if signer.Digest != crypto.MD5 {
+		readBySmallstep(t, der, content)
+	}
+}
+
+func TestSignRefusesDigests(t *testing.T) {
+	t.Parallel()
+	for _, s := range []Signer{
+		{selfSigned(t, ecKey(t)), ecKey(t), crypto.MD5},
+		{selfSigned(t, rsaKey(t)), rsaKey(t), crypto.SHA224},
+	} {
+		if _, err := Sign(nil, nil, s); err == nil {
+			t.Errorf("%T signs with %v", s.Key, s.Digest)
+		}
+	}
 }
 
 // readBySmallstep holds the two libraries against each other.
@@ -247,10 +264,10 @@ func TestVerifyVariants(t *testing.T) {
 		}
 	}
 	var unsupported *UnsupportedAlgorithmError
-	md5WithRSA := asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 4}
-	err = verify(t, mustParse(t, signedWith(t, sorted, pkcs1(t), byIssuer, md5WithRSA)))
-	if !errors.As(err, &unsupported) || !unsupported.OID.Equal(md5WithRSA) {
-		t.Errorf("MD5 with RSA: %v", err)
+	md2WithRSA := asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 2}
+	err = verify(t, mustParse(t, signedWith(t, sorted, pkcs1(t), byIssuer, md2WithRSA)))
+	if !errors.As(err, &unsupported) || !unsupported.OID.Equal(md2WithRSA) {
+		t.Errorf("MD2 with RSA: %v", err)
 	}
 }
 
@@ -352,19 +369,4 @@ func TestVerifyRefusesHugeKeys(t *testing.T) {
 	if err := s.Verify(huge); !errors.Is(err, ErrSignature) || !strings.Contains(err.Error(), "RSA key of 100001 bits") {
 		t.Errorf("got %v", err)
 	}
-}
-
-func FuzzParseSignedData(f *testing.F) {
-	signer := Signer{selfSigned(f, rsaKey(f)), rsaKey(f), crypto.SHA256}
-	f.Add(mustSign(f, []byte("content"), signer))
-	f.Add(mustSign(f, nil, signer))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		s, err := ParseSignedData(b, limits)
-		if err != nil {
-			return
-		}
-		if cert, _, err := s.SignerCertificate(); err == nil {
-			_ = s.Verify(cert)
-		}
-	})
 }

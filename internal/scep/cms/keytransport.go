@@ -1,0 +1,126 @@
+package cms
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// Recipient is a KeyTransRecipientInfo (RFC 5652, section 6.2.1).
+type Recipient struct {
+	ID           Identifier
+	algorithm    algorithm
+	encryptedKey []byte
+}
+
+func readKeyTransRecipient(in cryptobyte.String) (r Recipient, ok bool) {
+	var version int
+	if !in.ReadASN1Integer(&version) {
+		return r, false
+	}
+	if r.ID, ok = readIdentifier(&in); !ok {
+		return r, false
+	}
+	if r.algorithm, ok = readAlgorithm(&in); !ok {
+		return r, false
+	}
+	return r, in.ReadASN1Bytes(&r.encryptedKey, cbasn1.OCTET_STRING)
+}
+
+// contentKey decrypts the content-encryption key. If that fails it returns a
+// random one: implicit rejection, as in RFC 5246, section 7.4.7.1.
+func (r Recipient) contentKey(key crypto.Decrypter, size int) ([]byte, error) {
+	options, err := r.options(size)
+	if err != nil {
+		return nil, err
+	}
+	contentKey, err := randomBytes(size)
+	if err != nil {
+		return nil, err
+	}
+	decrypted, err := key.Decrypt(rand.Reader, r.encryptedKey, options)
+	if err == nil && len(decrypted) == size {
+		copy(contentKey, decrypted)
+	}
+	return contentKey, nil
+}
+
+// options translates the recipient's keyEncryptionAlgorithm.
+func (r Recipient) options(keySize int) (crypto.DecrypterOpts, error) {
+	switch {
+	case r.algorithm.oid.Equal(oidRSAEncryption):
+		return &rsa.PKCS1v15DecryptOptions{SessionKeyLen: keySize}, nil //nolint:staticcheck // all of SCEP uses it
+	case r.algorithm.oid.Equal(oidRSAESOAEP):
+		return oaepOptions(r.algorithm.parameters)
+	default:
+		return nil, &UnsupportedAlgorithmError{Use: "key transport", OID: r.algorithm.oid}
+	}
+}
+
+// oaepOptions reads RSAES-OAEP-params (RFC 8017, appendix A.2.1). Each field
+// may be left out; the default is SHA-1 throughout.
+func oaepOptions(parameters cryptobyte.String) (*rsa.OAEPOptions, error) {
+	options := &rsa.OAEPOptions{Hash: crypto.SHA1, MGFHash: crypto.SHA1}
+	if parameters.Empty() {
+		return options, nil
+	}
+	var fields, hash, mask, source cryptobyte.String
+	var hasHash, hasMask bool
+	tag2 := cbasn1.Tag(2).ContextSpecific().Constructed()
+	if !parameters.ReadASN1(&fields, cbasn1.SEQUENCE) ||
+		!fields.ReadOptionalASN1(&hash, &hasHash, tag0) ||
+		!fields.ReadOptionalASN1(&mask, &hasMask, tag1) ||
+		!fields.ReadOptionalASN1(&source, nil, tag2) {
+		return nil, malformed("RSAES-OAEP parameters")
+	}
+	var err error
+	if hasHash {
+		if options.Hash, err = readHash(hash); err != nil {
+			return nil, err
+		}
+	}
+	if hasMask {
+		if options.MGFHash, err = readMask(mask); err != nil {
+			return nil, err
+		}
+	}
+	return options, readEmptySource(source)
+}
+
+func readHash(in cryptobyte.String) (crypto.Hash, error) {
+	a, ok := readAlgorithm(&in)
+	if !ok {
+		return 0, malformed("RSA parameters: digest")
+	}
+	d, err := digestByOID(a.oid)
+	return d.hash, err
+}
+
+func readMask(in cryptobyte.String) (crypto.Hash, error) {
+	a, ok := readAlgorithm(&in)
+	if !ok {
+		return 0, malformed("RSA parameters: mask")
+	}
+	if !a.oid.Equal(oidMGF1) {
+		return 0, &UnsupportedAlgorithmError{Use: "mask generation", OID: a.oid}
+	}
+	return readHash(a.parameters)
+}
+
+// readEmptySource accepts an absent or empty label only: CMS defines no other
+// (RFC 3560, section 3).
+func readEmptySource(in cryptobyte.String) error {
+	if in.Empty() {
+		return nil
+	}
+	a, ok := readAlgorithm(&in)
+	var label cryptobyte.String
+	if !ok || !a.oid.Equal(oidPSpecified) ||
+		!a.parameters.ReadASN1(&label, cbasn1.OCTET_STRING) || !label.Empty() {
+		return malformed("RSAES-OAEP label")
+	}
+	return nil
+}
