@@ -49,7 +49,7 @@ func TestCapabilitiesAsRead(t *testing.T) {
 			_, _ = io.WriteString(w, test.body)
 		}))
 		t.Cleanup(server.Close)
-		got, err := (&scep.Client{URL: server.URL}).GetCACaps(t.Context())
+		got, err := (&scep.Client{VerifyCA: scep.TrustAnyCA, URL: server.URL}).GetCACaps(t.Context())
 		if err != nil || test.has != "" && !got.Has(test.has) || got.Has(test.lack) {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
@@ -70,7 +70,7 @@ func TestClientFallsBack(t *testing.T) {
 	})
 	r := newRequest(t)
 	r.ChallengePassword = ""
-	wantSuccess(t, mustEnrol(t, &scep.Client{URL: url + "/a?profile=x"}, r), s.CA)
+	wantSuccess(t, mustEnrol(t, &scep.Client{VerifyCA: scep.TrustAnyCA, URL: url + "/a?profile=x"}, r), s.CA)
 	for _, e := range o.events {
 		if e.HTTPMethod != http.MethodGet {
 			t.Errorf("%s by %s", e.Step, e.HTTPMethod)
@@ -122,7 +122,7 @@ func TestClientRefusesReplies(t *testing.T) {
 			url := between(t, s, func(w http.ResponseWriter, r *http.Request) bool {
 				return isOperation(r, "PKIOperation") && answerWith(t, w, r, b.id, test.answer)
 			})
-			_, err := (&scep.Client{URL: url}).Enrol(t.Context(), newRequest(t))
+			_, err := (&scep.Client{VerifyCA: scep.TrustAnyCA, URL: url}).Enrol(t.Context(), newRequest(t))
 			var bad *scep.ReplyError
 			if !errors.As(err, &bad) || !strings.Contains(bad.Error(), test.reason) {
 				t.Errorf("got %v", err)
@@ -160,7 +160,7 @@ func TestClientErrors(t *testing.T) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return isOperation(r, "")
 	})
-	_, err := (&scep.Client{URL: busy}).Enrol(t.Context(), r)
+	_, err := (&scep.Client{VerifyCA: scep.TrustAnyCA, URL: busy}).Enrol(t.Context(), r)
 	var status *scep.HTTPError
 	if !errors.As(err, &status) || status.StatusCode != http.StatusServiceUnavailable || status.RetryAfter != "7" {
 		t.Errorf("HTTP 503: %v", err)
@@ -168,7 +168,7 @@ func TestClientErrors(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	_, err = (&scep.Client{URL: s.URL, PollInterval: time.Millisecond, PollLimit: -1}).Enrol(ctx, r)
+	_, err = (&scep.Client{VerifyCA: scep.TrustAnyCA, URL: s.URL, PollInterval: time.Millisecond, PollLimit: -1}).Enrol(ctx, r)
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("endless PENDING: %v", err)
 	}
@@ -178,10 +178,10 @@ func TestClientErrors(t *testing.T) {
 	if _, err := c.Enrol(t.Context(), r); !errors.Is(err, distrust) {
 		t.Errorf("distrusted CA: %v", err)
 	}
-	if _, err := (&scep.Client{URL: s.URL}).Renew(t.Context(), r); err == nil {
+	if _, err := (&scep.Client{VerifyCA: scep.TrustAnyCA, URL: s.URL}).Renew(t.Context(), r); err == nil {
 		t.Error("a renewal without a certificate")
 	}
-	if _, err := (&scep.Client{URL: "http://127.0.0.1:0"}).GetCACert(t.Context()); err == nil || strings.Contains(err.Error(), "operation=") {
+	if _, err := (&scep.Client{VerifyCA: scep.TrustAnyCA, URL: "http://127.0.0.1:0"}).GetCACert(t.Context()); err == nil || strings.Contains(err.Error(), "operation=") {
 		t.Errorf("no server: %v", err)
 	}
 }

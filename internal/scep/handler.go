@@ -45,16 +45,18 @@ var HistoricalPaths = []string{"/scep", "/certsrv/mscep", "/cgi-bin/pkiclient.ex
 
 // The media types of RFC 8894, section 6.
 const (
-	typeCACert   = "application/x-x509-ca-cert"
-	typeCARACert = "application/x-x509-ca-ra-cert"
-	typeMessage  = "application/x-pki-message"
-	typeText     = "text/plain"
+	typeCACert     = "application/x-x509-ca-cert"
+	typeCARACert   = "application/x-x509-ca-ra-cert"
+	typeNextCACert = "application/x-x509-next-ca-cert"
+	typeMessage    = "application/x-pki-message"
+	typeText       = "text/plain"
 )
 
 const (
-	operationGetCACaps    = "GetCACaps"
-	operationGetCACert    = "GetCACert"
-	operationPKIOperation = "PKIOperation"
+	operationGetCACaps     = "GetCACaps"
+	operationGetCACert     = "GetCACert"
+	operationGetNextCACert = "GetNextCACert"
+	operationPKIOperation  = "PKIOperation"
 )
 
 var errNoIdentity = &UnavailableError{
@@ -97,9 +99,10 @@ func NewHandler(c HandlerConfig) http.Handler {
 	}
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	return &Handler{HandlerConfig: c, operations: map[string]operation{
-		strings.ToLower(operationGetCACaps):    {StepGetCACaps, (*Handler).getCACaps},
-		strings.ToLower(operationGetCACert):    {StepGetCACert, (*Handler).getCACert},
-		strings.ToLower(operationPKIOperation): {StepPKIOperation, (*Handler).pkiOperation},
+		strings.ToLower(operationGetCACaps):     {StepGetCACaps, (*Handler).getCACaps},
+		strings.ToLower(operationGetCACert):     {StepGetCACert, (*Handler).getCACert},
+		strings.ToLower(operationGetNextCACert): {StepGetNextCACert, (*Handler).getNextCACert},
+		strings.ToLower(operationPKIOperation):  {StepPKIOperation, (*Handler).pkiOperation},
 	}}
 }
 
@@ -175,7 +178,7 @@ func (h *Handler) run(ctx context.Context, op operation, x *exchange) {
 }
 
 func (h *Handler) getCACaps(_ context.Context, x *exchange) {
-	x.write(typeText, []byte(strings.Join(x.settings.Capabilities(), "\n")+"\n"))
+	x.write(typeText, []byte(strings.Join(x.settings.Capabilities(x.identity), "\n")+"\n"))
 }
 
 // getCACert sends one certificate as it is, several as certs-only SignedData

@@ -38,6 +38,14 @@ type Identity struct {
 	Active  *Generation         // the one GetCACert advertises
 	Others  []*Generation       // previous and next ones, whose messages still open
 	CAChain []*x509.Certificate // issuing CA first, up to the root if known
+
+	// NextCA is what GetNextCACert answers before a rollover of the CA: the CA
+	// certificate to come, and what belongs to it. Empty: there is none.
+	NextCA []*x509.Certificate
+	// NextCASigner signs that answer. RFC 8894, section 4.7.1, wants the current
+	// CA's key, which an RA does not have; its drafts let the RA sign, as it signs
+	// everything else a client believes. So nil is the active signing credential.
+	NextCASigner *Credential
 }
 
 // Generations returns all of them, the active one first.

@@ -94,6 +94,9 @@ const (
 	AES256CBC    = cms.AES256CBC
 	TripleDESCBC = cms.TripleDESCBC
 	DESCBC       = cms.DESCBC
+	AES128GCM    = cms.AES128GCM
+	AES192GCM    = cms.AES192GCM
+	AES256GCM    = cms.AES256GCM
 )
 
 // KeyTransport is how a message's key is encrypted to an RSA key.

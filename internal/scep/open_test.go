@@ -133,7 +133,7 @@ func TestOpenTolerates(t *testing.T) {
 }
 
 func md5() asn1.ObjectIdentifier { return asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 5} }
-func gcm() asn1.ObjectIdentifier { return asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 6} }
+func rc2() asn1.ObjectIdentifier { return asn1.ObjectIdentifier{1, 2, 840, 113549, 3, 2} }
 
 // What is refused, and what a device is told of it.
 func TestOpenRefuses(t *testing.T) {
@@ -175,9 +175,9 @@ func TestOpenRefuses(t *testing.T) {
 		}, scep.BadAlg, noDigest + "MD5 (1.2.840.113549.2.5)" + notHere},
 		"3DES": {func(m *sceptest.Message) { m.Cipher = scep.TripleDESCBC }, scep.BadAlg, noCipher + "3DES-CBC (1.2.840.113549.3.7)" + notHere},
 		"DES":  {func(m *sceptest.Message) { m.Cipher = scep.DESCBC }, scep.BadAlg, noCipher + "DES-CBC (1.3.14.3.2.7)" + notHere},
-		"AES-GCM": {func(m *sceptest.Message) {
-			m.Envelope = func(der []byte) []byte { return sceptest.ReplaceOID(t, der, scep.AES128CBC.OID(), gcm()) }
-		}, scep.BadAlg, noCipher + "AES-128-GCM (2.16.840.1.101.3.4.1.6)" + notHere},
+		"RC2": {func(m *sceptest.Message) {
+			m.Envelope = func(der []byte) []byte { return sceptest.ReplaceOID(t, der, scep.AES128CBC.OID(), rc2()) }
+		}, scep.BadAlg, noCipher + "RC2-CBC (1.2.840.113549.3.2)" + notHere},
 		"EC signer": {func(m *sceptest.Message) {
 			m.Signer, m.SignerKey = sceptest.SelfSigned(t, nil, ecKey), ecKey
 		}, scep.BadAlg, "sign with an RSA key: the answer is encrypted to it"},
@@ -311,7 +311,7 @@ func TestCapabilitiesAreWhatOpenAccepts(t *testing.T) {
 	}
 	for n := range 8 {
 		s := scep.Settings{AllowSHA1: n&1 != 0, AllowTripleDES: n&2 != 0, Renewal: n&4 != 0}
-		listed := s.Capabilities()
+		listed := s.Capabilities(b.id)
 		for _, keyword := range listed {
 			if needs[keyword] == nil {
 				t.Errorf("%q is listed, and nobody knows what for", keyword)
@@ -326,31 +326,4 @@ func TestCapabilitiesAreWhatOpenAccepts(t *testing.T) {
 			}
 		}
 	}
-}
-
-func FuzzOpen(f *testing.F) {
-	b := newBench(f)
-	m := b.message(f)
-	f.Add(m.Bytes(f))
-	f.Add(sceptest.Indefinite(m.Bytes(f), 100))
-	m.Transport = scep.OAEPSHA1
-	f.Add(m.Bytes(f))
-	f.Add(sceptest.Nested(40))
-	f.Fuzz(func(t *testing.T, message []byte) {
-		r, err := scep.Open(message, b.id, everything)
-		var e *scep.MessageError
-		switch {
-		case err == nil:
-			_, err = r.Respond(b.id, scep.Pending())
-		case !errors.As(err, &e):
-			t.Fatalf("untyped error %v", err)
-		case e.Answerable():
-			_, err = e.Respond(b.id)
-		default:
-			return
-		}
-		if err != nil {
-			t.Errorf("no answer: %v", err)
-		}
-	})
 }
