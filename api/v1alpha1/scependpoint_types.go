@@ -318,8 +318,8 @@ type GatewayParentReference struct {
 }
 
 // LegacyAlgorithm is an algorithm that RFC 8894 tolerates (3DES and SHA-1) or
-// forbids (DES), section 2.9.
-// +kubebuilder:validation:Enum="3DES";"SHA-1";"DES"
+// forbids (DES and MD5), section 2.9.
+// +kubebuilder:validation:Enum="3DES";"SHA-1";"DES";"MD5"
 type LegacyAlgorithm string
 
 // The legacy algorithms.
@@ -329,15 +329,17 @@ const (
 	// SingleDES is read, for clients that know nothing else, but never announced and
 	// never written: replies are encrypted with AES-128.
 	SingleDES LegacyAlgorithm = "DES"
+	// MD5 likewise: replies are signed with SHA-1 if that is allowed, else with SHA-256.
+	MD5 LegacyAlgorithm = "MD5"
 )
 
 // Compatibility allows what old devices need.
 type Compatibility struct {
 	// Algorithms accepted beside AES and SHA-2: 3DES and SHA-1, which are then also
-	// announced, and single DES, which RFC 8894 forbids and some clients still use.
+	// announced, and single DES and MD5, which RFC 8894 forbids and some clients still use.
 	// +optional
 	// +listType=set
-	// +kubebuilder:validation:MaxItems=3
+	// +kubebuilder:validation:MaxItems=4
 	LegacyAlgorithms []LegacyAlgorithm `json:"legacyAlgorithms,omitempty"`
 }
 

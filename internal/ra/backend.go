@@ -50,14 +50,19 @@ type enrolment struct {
 type step func(*backend, context.Context, *enrolment) (*scep.Reply, error)
 
 var (
-	enrolSteps = []step{(*backend).recall, (*backend).authenticate, (*backend).judge, (*backend).issueCertificate}
-	pollSteps  = []step{(*backend).collect}
+	enrolSteps = []step{
+		(*backend).checkAnswerable, (*backend).recall, (*backend).authenticate, (*backend).judge, (*backend).issueCertificate,
+	}
+	pollSteps = []step{(*backend).checkAnswerable, (*backend).collect}
 )
 
 var pipelines = map[scep.MessageType][]step{
 	scep.PKCSReq:    enrolSteps,
 	scep.RenewalReq: enrolSteps,
+	scep.UpdateReq:  enrolSteps,
 	scep.CertPoll:   pollSteps,
+	scep.GetCert:    {refuseAll(errNoGetCert)},
+	scep.GetCRL:     {refuseAll(errNoGetCRL)},
 }
 
 // PKIOperation implements scep.Backend.

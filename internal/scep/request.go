@@ -93,7 +93,7 @@ const (
 	textSignature  = "signature does not verify"
 	textNoSigner   = "the certificate that signed the message is not in it"
 	textSignerKey  = "sign with an RSA key: the answer is encrypted to it"
-	textNoPassword = "no challenge password: without one nothing can be encrypted for a key that is not RSA"
+	textNoPassword = "a challenge password is needed: without one no answer can be encrypted for a key that is not RSA"
 	textNotValid   = "the certificate that signed the message is not valid now: check the clock"
 	textBadTime    = "signingTime is too far from the present: check the clock"
 	textRecipient  = "RA certificate not known: fetch GetCACert again"

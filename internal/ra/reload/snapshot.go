@@ -172,7 +172,12 @@ func newSettings(c *raconfig.Config, templates []Template) scep.Settings {
 		AllowSHA1:      slices.Contains(c.LegacyAlgorithms, v1alpha1.SHA1),
 		AllowTripleDES: slices.Contains(c.LegacyAlgorithms, v1alpha1.TripleDES),
 		AllowDES:       slices.Contains(c.LegacyAlgorithms, v1alpha1.SingleDES),
+		AllowMD5:       slices.Contains(c.LegacyAlgorithms, v1alpha1.MD5),
 		Renewal:        slices.ContainsFunc(templates, renews),
+		// Opened so that the pipeline can say, and record, why it refuses them.
+		PasswordRecipient: true,
+		GetCert:           true,
+		GetCRL:            true,
 	}
 }
 

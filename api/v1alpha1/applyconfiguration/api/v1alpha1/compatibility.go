@@ -12,7 +12,7 @@ import (
 // Compatibility allows what old devices need.
 type CompatibilityApplyConfiguration struct {
 	// Algorithms accepted beside AES and SHA-2: 3DES and SHA-1, which are then also
-	// announced, and single DES, which RFC 8894 forbids and some clients still use.
+	// announced, and single DES and MD5, which RFC 8894 forbids and some clients still use.
 	LegacyAlgorithms []apiv1alpha1.LegacyAlgorithm `json:"legacyAlgorithms,omitempty"`
 }
 
