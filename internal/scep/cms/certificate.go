@@ -119,7 +119,7 @@ func (id Identifier) matchesKey(cert *x509.Certificate) bool {
 	if bytes.Equal(id.SubjectKeyID, cert.SubjectKeyId) {
 		return true
 	}
-	key, ok := publicKeyBits(cert)
+	_, key, ok := publicKeyInfo(cert)
 	if !ok {
 		return false
 	}
@@ -128,12 +128,15 @@ func (id Identifier) matchesKey(cert *x509.Certificate) bool {
 	return bytes.Equal(id.SubjectKeyID, short[:]) || bytes.Equal(id.SubjectKeyID, long[:sha1.Size])
 }
 
-// publicKeyBits is the contents of subjectPublicKey.
-func publicKeyBits(cert *x509.Certificate) (key []byte, ok bool) {
+// publicKeyInfo takes a SubjectPublicKeyInfo apart.
+func publicKeyInfo(cert *x509.Certificate) (a algorithm, key []byte, ok bool) {
 	in := cryptobyte.String(cert.RawSubjectPublicKeyInfo)
-	ok = in.ReadASN1(&in, cbasn1.SEQUENCE) && in.SkipASN1(cbasn1.SEQUENCE) &&
-		in.ReadASN1BitStringAsBytes(&key)
-	return key, ok
+	if !in.ReadASN1(&in, cbasn1.SEQUENCE) {
+		return a, nil, false
+	}
+	a, ok = readAlgorithm(&in)
+	ok = ok && in.ReadASN1BitStringAsBytes(&key)
+	return a, key, ok
 }
 
 // MatchesSerial compares the serial number only: some clients write the

@@ -265,8 +265,12 @@ func (s *SignedData) Attribute(oid asn1.ObjectIdentifier) ([]byte, bool) {
 func (s *SignedData) SigningTime() (time.Time, bool) {
 	value, _ := s.Attribute(oidSigningTime)
 	in := cryptobyte.String(value)
+	read := in.ReadASN1GeneralizedTime
+	if in.PeekASN1Tag(cbasn1.UTCTime) {
+		read = in.ReadASN1UTCTime
+	}
 	var t time.Time
-	ok := in.ReadASN1UTCTime(&t) || in.ReadASN1GeneralizedTime(&t)
+	ok := read(&t)
 	return t, ok
 }
 
@@ -319,14 +323,15 @@ func (s *SignedData) Verify(cert *x509.Certificate) error {
 		return err
 	}
 	received := setOf(s.signer.signed)
-	err = s.signer.verify(cert.PublicKey, d, received)
+	key := publicKey(cert)
+	err = s.signer.verify(key, d, received)
 	if !errors.Is(err, ErrSignature) {
 		return err
 	}
 	// RFC 5652, section 5.4, signs the DER, in which a SET OF is sorted; some
 	// clients sign that and send the attributes in another order.
 	if der := setOf(sorted(s.signer.attributes)); !bytes.Equal(der, received) {
-		return s.signer.verify(cert.PublicKey, d, der)
+		return s.signer.verify(key, d, der)
 	}
 	return err
 }
@@ -409,8 +414,11 @@ func (si *signerInfo) verifyRSA(key *rsa.PublicKey, d digest, sum []byte) error 
 	case rsaSignature(si.algorithm.oid):
 		err = rsa.VerifyPKCS1v15(key, d.hash, sum, si.signature)
 	case si.algorithm.oid.Equal(oidRSASSAPSS):
-		// RFC 4056, section 3: the digest is the one of digestAlgorithm.
-		err = rsa.VerifyPSS(key, d.hash, sum, si.signature, nil)
+		parameters, unreadable := readPSSParameters(si.algorithm.parameters, d)
+		if unreadable != nil {
+			return unreadable
+		}
+		err = parameters.verify(key, d, sum, si.signature)
 	default:
 		return &UnsupportedAlgorithmError{Use: "signature", OID: si.algorithm.oid}
 	}
