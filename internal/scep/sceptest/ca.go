@@ -101,7 +101,11 @@ func issue(template, issuer *x509.Certificate, key crypto.PublicKey, issuerKey c
 	if issuer == nil {
 		issuer = &filled
 	}
-	der, err := x509.CreateCertificate(rand.Reader, &filled, issuer, key, issuerKey)
+	return sign(&filled, issuer, key, issuerKey)
+}
+
+func sign(template, issuer *x509.Certificate, key crypto.PublicKey, issuerKey crypto.Signer) (*x509.Certificate, error) {
+	der, err := x509.CreateCertificate(rand.Reader, template, issuer, key, issuerKey)
 	if err != nil {
 		return nil, fmt.Errorf("sceptest: %w", err)
 	}
@@ -139,12 +143,14 @@ const (
 	Combined
 )
 
+// combinedUsage is of a key that signs and decrypts.
+const combinedUsage = x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment
+
 // NewGeneration makes RA credentials below ca.
 func NewGeneration(t testing.TB, ca *CA, layout Layout) *scep.Generation {
 	t.Helper()
-	const both = x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment
 	if layout == Combined {
-		one := credential(t, ca, "Test RA", both, keySigning)
+		one := credential(t, ca, "Test RA", combinedUsage, keySigning)
 		return &scep.Generation{Signing: one, Encryption: one}
 	}
 	return &scep.Generation{

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -116,15 +117,17 @@ const constructed = 0x20
 
 // Indefinite encodes DER as BER with indefinite lengths, and with OCTET STRINGs
 // (also the implicitly tagged [0] of an EncryptedContentInfo) in pieces of the
-// given size, as iOS and Android do. The result normalises to der again.
+// given size, as iOS and Android do. The result normalises to der again, but for
+// an implicitly tagged string: that it is one only its reader knows.
 func Indefinite(der []byte, piece int) []byte {
 	var out []byte
-	for rest := der; len(rest) > 0; {
+	for len(der) > 0 {
 		var v asn1.RawValue
-		var err error
-		if rest, err = asn1.Unmarshal(rest, &v); err != nil {
-			return append(out, rest...)
+		rest, err := asn1.Unmarshal(der, &v)
+		if err != nil {
+			return append(out, der...)
 		}
+		der = rest
 		out = append(out, indefinite(v, piece)...)
 	}
 	return out
@@ -135,12 +138,25 @@ func indefinite(v asn1.RawValue, piece int) []byte {
 	isOctets := tag == asn1.TagOctetString || tag == 0x80
 	switch {
 	case v.IsCompound:
-		return endOfContents(tag, Indefinite(v.Bytes, piece))
+		return endOfContents(identifier(v.FullBytes), Indefinite(v.Bytes, piece))
 	case isOctets && len(v.Bytes) > piece:
-		return endOfContents(tag|constructed, pieces(v.Bytes, piece))
+		return endOfContents([]byte{tag | constructed}, pieces(v.Bytes, piece))
 	default:
 		return v.FullBytes
 	}
+}
+
+// identifier is the tag of an element, one octet or more.
+func identifier(element []byte) []byte {
+	const more = 0x1f
+	n := 1
+	if element[0]&more == more {
+		for element[n]&0x80 != 0 {
+			n++
+		}
+		n++
+	}
+	return element[:n]
 }
 
 func pieces(octets []byte, size int) []byte {
@@ -153,8 +169,8 @@ func pieces(octets []byte, size int) []byte {
 	return out
 }
 
-func endOfContents(tag byte, contents []byte) []byte {
-	return append(append([]byte{tag, 0x80}, contents...), 0, 0)
+func endOfContents(identifier, contents []byte) []byte {
+	return slices.Concat(identifier, []byte{0x80}, contents, []byte{0, 0})
 }
 
 // ReplaceOID changes every from in a DER message to to. It is how algorithms
@@ -174,12 +190,13 @@ func ReplaceOID(t testing.TB, der []byte, from, to asn1.ObjectIdentifier) []byte
 // replace rebuilds the elements of der, so that all lengths fit again.
 func replace(der, from, to []byte) []byte {
 	var out []byte
-	for rest := der; len(rest) > 0; {
+	for len(der) > 0 {
 		var v asn1.RawValue
-		var err error
-		if rest, err = asn1.Unmarshal(rest, &v); err != nil {
-			return append(out, rest...)
+		rest, err := asn1.Unmarshal(der, &v)
+		if err != nil {
+			return append(out, der...)
 		}
+		der = rest
 		switch {
 		case bytes.Equal(v.FullBytes, from):
 			out = append(out, to...)
