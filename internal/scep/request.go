@@ -82,7 +82,6 @@ type opening struct {
 	rule          requestRule
 	envelope      *cms.EnvelopedData
 	envelopeErr   error
-	authEnveloped bool // the envelope is an AuthEnvelopedData
 	recipient     cms.Recipient
 }
 
@@ -171,7 +170,6 @@ func (o *opening) readEnvelope() error {
 	if o.envelope, err = cms.ParseEnvelopedData(der); err != nil {
 		return err
 	}
-	o.authEnveloped = cms.IsAuthEnvelopedData(der)
 	var found bool
 	if o.request.Generation, o.recipient, found = o.identity.recipient(o.envelope.Recipients); !found {
 		return unknownRecipient(o.envelope.Recipients)
@@ -242,7 +240,7 @@ func (o *opening) checkEnvelope([]byte) *MessageError {
 		return o.failFor(notAllowed("content encryption", cipher.OID()), BadAlg, "")
 	}
 	o.request.Cipher, o.request.AnswerCipher = cipher, rule.answer
-	if !o.authEnveloped {
+	if !o.envelope.Authenticated() {
 		o.request.AnswerCipher = rule.plain
 	}
 	return nil
