@@ -191,7 +191,7 @@ var ruleCases = []ruleCase{
 		"a patient endpoint", endpoint, "spec: {issuance: {pendingAfter: 61s}}",
 		"pendingAfter must be between 1s and 60s: devices give up on an unanswered request",
 	},
-	{"legacy algorithms", endpoint, "spec: {compatibility: {legacyAlgorithms: [3DES, SHA-1, DES]}}", ""},
+	{"legacy algorithms", endpoint, "spec: {compatibility: {legacyAlgorithms: [3DES, SHA-1, DES, MD5]}}", ""},
 }
 
 // updateCases change an object that exists, whose rules compare with what was.
