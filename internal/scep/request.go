@@ -78,11 +78,11 @@ type opening struct {
 	limits   Limits
 	request  *Request
 
-	signed        *cms.SignedData
-	rule          requestRule
-	envelope      *cms.EnvelopedData
-	envelopeErr   error
-	recipient     cms.Recipient
+	signed      *cms.SignedData
+	rule        requestRule
+	envelope    *cms.EnvelopedData
+	envelopeErr error
+	recipient   cms.Recipient
 }
 
 // The texts a device is told, by what went wrong.

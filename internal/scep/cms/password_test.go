@@ -165,13 +165,17 @@ func TestPasswordRefuses(t *testing.T) {
 	good := e.PasswordRecipients[0]
 	iv := make([]byte, aes.BlockSize)
 	for name, change := range map[string]func(*PasswordRecipient){
-		"no key derivation":        func(r *PasswordRecipient) { r.derivation = algorithm{} },
-		"another derivation":       func(r *PasswordRecipient) { r.derivation.oid = oidPWRIKEK },
-		"no parameters":            func(r *PasswordRecipient) { r.derivation.parameters = nil },
-		"no iterations":            func(r *PasswordRecipient) { r.derivation = mustReadAlgorithm(t, pbkdf2With(iv, 0, nil)) },
-		"negative iterations":      func(r *PasswordRecipient) { r.derivation = mustReadAlgorithm(t, pbkdf2With(iv, -1, nil)) },
-		"too many iterations":      func(r *PasswordRecipient) { r.derivation = mustReadAlgorithm(t, pbkdf2With(iv, MaxPasswordIterations+1, nil)) },
-		"foreign PRF":              func(r *PasswordRecipient) { r.derivation = mustReadAlgorithm(t, pbkdf2With(iv, 1, func(b *cryptobyte.Builder) { addAlgorithm(b, oidData, nil) })) },
+		"no key derivation":   func(r *PasswordRecipient) { r.derivation = algorithm{} },
+		"another derivation":  func(r *PasswordRecipient) { r.derivation.oid = oidPWRIKEK },
+		"no parameters":       func(r *PasswordRecipient) { r.derivation.parameters = nil },
+		"no iterations":       func(r *PasswordRecipient) { r.derivation = mustReadAlgorithm(t, pbkdf2With(iv, 0, nil)) },
+		"negative iterations": func(r *PasswordRecipient) { r.derivation = mustReadAlgorithm(t, pbkdf2With(iv, -1, nil)) },
+		"too many iterations": func(r *PasswordRecipient) {
+			r.derivation = mustReadAlgorithm(t, pbkdf2With(iv, MaxPasswordIterations+1, nil))
+		},
+		"foreign PRF": func(r *PasswordRecipient) {
+			r.derivation = mustReadAlgorithm(t, pbkdf2With(iv, 1, func(b *cryptobyte.Builder) { addAlgorithm(b, oidData, nil) }))
+		},
 		"another key wrap":         func(r *PasswordRecipient) { r.encryption.oid = oidData },
 		"PWRI-KEK without cipher":  func(r *PasswordRecipient) { r.encryption.parameters = nil },
 		"PWRI-KEK with GCM":        func(r *PasswordRecipient) { r.encryption = mustReadAlgorithm(t, pwriWith(cipherSpecs[5], iv[:12])) },
