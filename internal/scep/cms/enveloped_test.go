@@ -125,22 +125,24 @@ func TestPadding(t *testing.T) {
 	}
 }
 
+func marshalOID(t testing.TB, oid asn1.ObjectIdentifier) []byte {
+	t.Helper()
+	b, err := asn1.Marshal(oid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 func TestParseEnvelopeRefuses(t *testing.T) {
 	t.Parallel()
 	der := mustEncrypt(t, []byte("content"), rsaKey(t), AES128CBC, PKCS1v15)
-	oid := func(o asn1.ObjectIdentifier) []byte {
-		b, err := asn1.Marshal(o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b
-	}
-	ecb := bytes.Replace(der, oid(AES128CBC.OID()), oid(asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 1}), 1)
+	ecb := bytes.Replace(der, marshalOID(t, AES128CBC.OID()), marshalOID(t, asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 1}), 1)
 	var unsupported *UnsupportedAlgorithmError
 	if _, err := ParseEnvelopedData(ecb); !errors.As(err, &unsupported) {
 		t.Errorf("AES in ECB mode: %v", err)
 	}
-	pssKey := bytes.Replace(der, oid(oidRSAEncryption), oid(oidRSASSAPSS), 1)
+	pssKey := bytes.Replace(der, marshalOID(t, oidRSAEncryption), marshalOID(t, oidRSASSAPSS), 1)
 	e := mustParseEnvelope(t, pssKey)
 	if _, err := e.Decrypt(e.Recipients[0], rsaKey(t)); !errors.As(err, &unsupported) {
 		t.Errorf("key transport: %v", err)
