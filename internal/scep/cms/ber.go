@@ -49,6 +49,7 @@ type berReader struct {
 	pos   int
 	out   []byte
 	depth int // levels that may still be opened
+	moved int // bytes so far; with pos, all the work there is
 }
 
 // berHeader is an element's identifier and length octets.
@@ -262,6 +263,7 @@ func (r *berReader) octet(end int) (byte, error) {
 func (r *berReader) insertLength(start int) {
 	var buf [1 + maxLengthOctets]byte
 	length := appendLength(buf[:0], len(r.out)-start)
+	r.moved += len(r.out) - start
 	r.out = append(r.out, length...)
 	copy(r.out[start+len(length):], r.out[start:len(r.out)-len(length)])
 	copy(r.out[start:], length)

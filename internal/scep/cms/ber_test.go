@@ -6,7 +6,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
 )
 
 const nesting = 32
@@ -103,25 +102,6 @@ func worst(size int) []byte {
 	b := append(bytes.Repeat([]byte{0x30, 0x80}, levels), 0x24, 0x80)
 	b = append(b, bytes.Repeat([]byte{0x04, 0x01, 0xaa}, size/3)...)
 	return append(b, make([]byte, 2*levels+2)...)
-}
-
-// Time grows as the size does. A quadratic reader takes 16 times as long for the
-// last step, more than a minute altogether.
-func TestNormalizeIsLinear(t *testing.T) {
-	t.Parallel()
-	small, large := worst(256<<10), worst(4<<20)
-	if d, limit := normalizeTime(t, large), max(64*normalizeTime(t, small), 5*time.Second); d > limit {
-		t.Errorf("%d bytes took %v, limit %v", len(large), d, limit)
-	}
-}
-
-func normalizeTime(t *testing.T, b []byte) time.Duration {
-	t.Helper()
-	start := time.Now()
-	if _, err := Normalize(b, nesting); err != nil {
-		t.Fatal(err)
-	}
-	return time.Since(start)
 }
 
 func BenchmarkNormalize(b *testing.B) {
