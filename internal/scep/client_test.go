@@ -120,7 +120,7 @@ func TestClientRefusesReplies(t *testing.T) {
 			t.Parallel()
 			s := sceptest.NewServer(t, sceptest.Options{CA: b.ca, Identity: b.id})
 			url := between(t, s, func(w http.ResponseWriter, r *http.Request) bool {
-				return isOperation(r, "PKIOperation") && answerWith(t, w, r, b.id, test.answer)
+				return isOperation(r, "PKIOperation") && answerWith(t, w, r, b.id, scep.Settings{}, test.answer)
 			})
 			_, err := (&scep.Client{VerifyCA: scep.TrustAnyCA, URL: url}).Enrol(t.Context(), newRequest(t))
 			var bad *scep.ReplyError
@@ -131,12 +131,12 @@ func TestClientRefusesReplies(t *testing.T) {
 	}
 }
 
-func answerWith(t *testing.T, w http.ResponseWriter, r *http.Request, id *scep.Identity, answer func(*scep.Request) ([]byte, error)) bool {
+func answerWith(t *testing.T, w http.ResponseWriter, r *http.Request, id *scep.Identity, s scep.Settings, answer func(*scep.Request) ([]byte, error)) bool {
 	message, err := io.ReadAll(r.Body)
 	if err != nil {
 		t.Error(err)
 	}
-	request, err := scep.Open(message, id, scep.Settings{})
+	request, err := scep.Open(message, id, s)
 	if err != nil {
 		t.Error(err)
 		return false
