@@ -25,6 +25,11 @@ var costly = map[string]func(t testing.TB, n int) []byte{
 	"values of an attribute": func(t testing.TB, n int) []byte {
 		return signedFor(t, nil, Attribute{oidTest, bytes.Repeat([]byte{5, 0}, n/2)})
 	},
+	"bad signature": func(t testing.TB, n int) []byte {
+		der := signedFor(t, nil, slices.Repeat([]Attribute{{oidTest, Element(cbasn1.OCTET_STRING, make([]byte, n/60))}}, 60)...)
+		der[len(der)-1] ^= 1
+		return der
+	},
 	"CBC": func(t testing.TB, n int) []byte {
 		return mustEncrypt(t, make([]byte, n), rsaKey(t), AES128CBC, PKCS1v15)
 	},
@@ -73,9 +78,7 @@ func readAll(t testing.TB, message []byte) {
 		t.Fatal(err)
 	}
 	if s, err := ParseNextCA(der, limits); err == nil {
-		if err := verify(t, s); err != nil {
-			t.Fatal(err)
-		}
+		_ = verify(t, s)
 		_, _ = s.NextCertificates(limits)
 	}
 	if e, err := ParseEnvelopedData(der); err == nil {
@@ -105,7 +108,7 @@ func TestCostIsLinear(t *testing.T) {
 		once, twice := build(t, n), build(t, 2*n)
 		readAll(t, once) // makes the keys
 		small, large := allocated(func() { readAll(t, once) }), allocated(func() { readAll(t, twice) })
-		if limit := 6*len(twice) + fixed; large > limit {
+		if limit := 4*len(twice) + fixed; large > limit {
 			t.Errorf("%s: %d bytes take %d bytes of memory, limit %d", name, len(twice), large, limit)
 		}
 		if limit := 5*small/2 + fixed; large > limit {
