@@ -134,8 +134,8 @@ func TestOpenTolerates(t *testing.T) {
 	}
 }
 
-func md5() asn1.ObjectIdentifier { return asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 5} }
-func rc2() asn1.ObjectIdentifier { return asn1.ObjectIdentifier{1, 2, 840, 113549, 3, 2} }
+func md5OID() asn1.ObjectIdentifier { return asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 5} }
+func rc2OID() asn1.ObjectIdentifier { return asn1.ObjectIdentifier{1, 2, 840, 113549, 3, 2} }
 
 // What is refused, and what a device is told of it.
 func TestOpenRefuses(t *testing.T) {
@@ -173,12 +173,12 @@ func TestOpenRefuses(t *testing.T) {
 		"renewal switched off":  {func(m *sceptest.Message) { m.Type = "17" }, scep.BadRequest, "RenewalReq" + notHere},
 		"SHA-1":                 {func(m *sceptest.Message) { m.Digest = crypto.SHA1 }, scep.BadAlg, noDigest + "SHA-1 (1.3.14.3.2.26)" + notHere},
 		"MD5": {func(m *sceptest.Message) {
-			m.Message = func(der []byte) []byte { return sceptest.ReplaceOID(t, der, cms.DigestOID(crypto.SHA256), md5()) }
+			m.Message = func(der []byte) []byte { return sceptest.ReplaceOID(t, der, cms.DigestOID(crypto.SHA256), md5OID()) }
 		}, scep.BadAlg, noDigest + "MD5 (1.2.840.113549.2.5)" + notHere},
 		"3DES": {func(m *sceptest.Message) { m.Cipher = scep.TripleDESCBC }, scep.BadAlg, noCipher + "3DES-CBC (1.2.840.113549.3.7)" + notHere},
 		"DES":  {func(m *sceptest.Message) { m.Cipher = scep.DESCBC }, scep.BadAlg, noCipher + "DES-CBC (1.3.14.3.2.7)" + notHere},
 		"RC2": {func(m *sceptest.Message) {
-			m.Envelope = func(der []byte) []byte { return sceptest.ReplaceOID(t, der, scep.AES128CBC.OID(), rc2()) }
+			m.Envelope = func(der []byte) []byte { return sceptest.ReplaceOID(t, der, scep.AES128CBC.OID(), rc2OID()) }
 		}, scep.BadAlg, noCipher + "RC2-CBC (1.2.840.113549.3.2)" + notHere},
 		"EC signer": {func(m *sceptest.Message) {
 			m.Signer, m.SignerKey = sceptest.SelfSigned(t, nil, ecKey), ecKey
