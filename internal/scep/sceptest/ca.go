@@ -74,6 +74,17 @@ func (ca *CA) Issue(template *x509.Certificate, key crypto.PublicKey) (*x509.Cer
 	return issue(template, ca.Certificate, key, ca.Key)
 }
 
+// CRL is a new revocation list, in DER, with nothing on it.
+func (ca *CA) CRL() ([]byte, error) {
+	now := time.Now()
+	template := &x509.RevocationList{Number: big.NewInt(now.UnixNano()), ThisUpdate: now, NextUpdate: now.Add(time.Hour)}
+	der, err := x509.CreateRevocationList(rand.Reader, template, ca.Certificate, ca.Key)
+	if err != nil {
+		return nil, fmt.Errorf("sceptest: %w", err)
+	}
+	return der, nil
+}
+
 // Issued says whether the CA signed cert.
 func (ca *CA) Issued(cert *x509.Certificate) bool {
 	return cert.CheckSignatureFrom(ca.Certificate) == nil
