@@ -102,7 +102,7 @@ func (o *opening) readIssuerAndSubject(der []byte) error {
 	var body, issuer, subject cryptobyte.String
 	if !in.ReadASN1(&body, cbasn1.SEQUENCE) ||
 		!body.ReadASN1Element(&issuer, cbasn1.SEQUENCE) ||
-		!body.ReadASN1Element(&subject, cbasn1.SEQUENCE) {
+		!body.ReadASN1Element(&subject, cbasn1.SEQUENCE) || !body.Empty() {
 		return errors.New("malformed IssuerAndSubject")
 	}
 	o.request.Subject = &IssuerAndSubject{Issuer: issuer, Subject: subject}
@@ -115,7 +115,7 @@ func (o *opening) readIssuerAndSerial(der []byte) error {
 	serial := new(big.Int)
 	if !in.ReadASN1(&body, cbasn1.SEQUENCE) ||
 		!body.ReadASN1Element(&issuer, cbasn1.SEQUENCE) ||
-		!body.ReadASN1Integer(serial) {
+		!body.ReadASN1Integer(serial) || !body.Empty() {
 		return errors.New("malformed IssuerAndSerialNumber")
 	}
 	o.request.IssuerAndSerial = &IssuerAndSerial{Issuer: issuer, SerialNumber: serial}
