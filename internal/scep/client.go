@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -199,11 +200,15 @@ func (c *Client) target(operation, message string) (string, error) {
 		query = base.RawQuery + "&" + query
 	}
 	if message != "" {
-		query += "&message=" + url.QueryEscape(message)
+		query += "&message=" + escape(message)
 	}
 	base.RawQuery = query
 	return base.String(), nil
 }
+
+// escape is percent-encoding (RFC 3986, section 2.1), in which a plus is not a
+// space.
+func escape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
 func (c *Client) do(request *http.Request, operation string) ([]byte, error) {
 	response, err := cmp.Or(c.HTTP, http.DefaultClient).Do(request)

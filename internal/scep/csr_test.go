@@ -117,6 +117,44 @@ func TestTwoChallenges(t *testing.T) {
 	}
 }
 
+// Devices that sign with MD5 sign their CSRs with it too: crypto/x509 does not
+// verify that any more.
+func TestCSRSignedWithMD5(t *testing.T) {
+	t.Parallel()
+	key := testKeys(t)["RSA"]
+	der, err := NewCSR(&x509.CertificateRequest{}, key, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	csr, err := x509.ParseCertificateRequest(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signature, err := sign(key, csr.RawTBSCertificateRequest, crypto.MD5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged := slices.Clone(signature)
+	forged[100] ^= 1
+	md5WithRSA := []byte{0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x04, 0x05, 0x00}
+	for name, test := range map[string]struct {
+		signature []byte
+		settings  Settings
+		accepted  bool
+	}{
+		"allowed":     {signature, Settings{AllowMD5: true}, true},
+		"not allowed": {signature, Settings{}, false},
+		"forged":      {forged, Settings{AllowMD5: true}, false},
+	} {
+		bits := cms.Element(cbasn1.BIT_STRING, append([]byte{0}, test.signature...))
+		der := cms.Element(cbasn1.SEQUENCE, slices.Concat(csr.RawTBSCertificateRequest, md5WithRSA, bits))
+		o := &opening{request: &Request{}, settings: test.settings}
+		if err := o.readCSR(der); (err == nil) != test.accepted {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestReadCSRRefusesHugeKeys(t *testing.T) {
 	t.Parallel()
 	der, err := NewCSR(&x509.CertificateRequest{}, testKeys(t)["RSA"], "")

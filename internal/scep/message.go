@@ -130,6 +130,10 @@ const (
 	maxTransactionID = 256
 	maxNonce         = 64
 
+	// minRSABits is what crypto/rsa verifies signatures with. Cisco IOS makes keys of
+	// 512 bits unless told otherwise.
+	minRSABits = 1024
+
 	// defaultDigest signs what cannot be signed with the requester's digest.
 	defaultDigest = crypto.SHA256
 )

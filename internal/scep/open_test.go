@@ -6,10 +6,12 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
@@ -135,6 +137,18 @@ func TestOpenTolerates(t *testing.T) {
 }
 
 func md5OID() asn1.ObjectIdentifier { return asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 5} }
+func rsaKEM() asn1.ObjectIdentifier { return asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 3, 14} }
+
+// certificateOf is a certificate of a key that nobody has.
+func certificateOf(t *testing.T, key *rsa.PublicKey) *x509.Certificate {
+	t.Helper()
+	cert, err := sceptest.NewCA(t).Issue(&x509.Certificate{}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert
+}
+
 func rc2OID() asn1.ObjectIdentifier { return asn1.ObjectIdentifier{1, 2, 840, 113549, 3, 2} }
 
 // What is refused, and what a device is told of it.
@@ -183,6 +197,14 @@ func TestOpenRefuses(t *testing.T) {
 		"EC signer": {func(m *sceptest.Message) {
 			m.Signer, m.SignerKey = sceptest.SelfSigned(t, nil, ecKey), ecKey
 		}, scep.BadAlg, "sign with an RSA key: the answer is encrypted to it"},
+		"RSA key of 512 bits": {func(m *sceptest.Message) {
+			m.Signer = certificateOf(t, &rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), 511), E: 65537})
+		}, scep.BadAlg, "the RSA key that signed the message is too small: use one of 1024 bits or more"},
+		"key transport": {func(m *sceptest.Message) {
+			m.Envelope = func(der []byte) []byte {
+				return sceptest.ReplaceOID(t, der, asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}, rsaKEM())
+			}
+		}, scep.BadAlg, "key transport algorithm 1.2.840.113549.1.9.16.3.14" + notHere},
 		"signed by another key": {func(m *sceptest.Message) { m.SignerKey = sceptest.RSAKey(t, 2) }, scep.BadMessageCheck, "signature does not verify"},
 		"envelope changed": {func(m *sceptest.Message) {
 			m.Message = func(der []byte) []byte { der[len(der)/3] ^= 1; return der }

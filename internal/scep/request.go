@@ -92,6 +92,7 @@ const (
 	textSignature  = "signature does not verify"
 	textNoSigner   = "the certificate that signed the message is not in it"
 	textSignerKey  = "sign with an RSA key: the answer is encrypted to it"
+	textSmallKey   = "the RSA key that signed the message is too small: use one of 1024 bits or more"
 	textNoPassword = "a challenge password is needed: without one no answer can be encrypted for a key that is not RSA"
 	textNotValid   = "the certificate that signed the message is not valid now: check the clock"
 	textBadTime    = "signingTime is too far from the present: check the clock"
@@ -201,6 +202,9 @@ func (o *opening) checkSignature([]byte) *MessageError {
 	signer, others, err := o.signed.SignerCertificate()
 	if err != nil {
 		return o.fail(BadMessageCheck, textNoSigner, err)
+	}
+	if key, ok := signer.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() < minRSABits {
+		return o.fail(BadAlg, textSmallKey, fmt.Errorf("signed with an RSA key of %d bits", key.N.BitLen()))
 	}
 	if err := o.signed.Verify(signer); err != nil {
 		return o.failFor(err, BadMessageCheck, textSignature)
