@@ -81,7 +81,7 @@ e2e: ## Stock SCEP clients against a real cluster (root; Debian; CLUSTER=current
 
 ##@ Make
 .PHONY: generate build images assets
-generate: ## Make deepcopy, apply configurations, CRDs, RBAC, chart files, docs/conditions.md.
+generate: ## Make deepcopy, apply configurations, CRDs, RBAC, chart files, generated docs.
 	$(GO) run ./hack/generate
 
 build: ## Build the programs into bin/.

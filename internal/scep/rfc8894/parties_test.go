@@ -136,6 +136,12 @@ func namesake(t *testing.T, ca *x509.Certificate, n int) *x509.Certificate {
 
 // Small things.
 
+// everyStatus is a reply of each status.
+func everyStatus(t *testing.T) []*scep.Reply {
+	t.Helper()
+	return []*scep.Reply{scep.Success(sceptest.SelfSigned(t, nil, device(t))), scep.Fail(scep.BadRequest, ""), scep.Pending()}
+}
+
 func ecKey(t *testing.T) *ecdsa.PrivateKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

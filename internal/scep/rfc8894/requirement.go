@@ -68,8 +68,30 @@ type Requirement struct {
 	Note string
 }
 
-// All returns every row, in the order of the RFC; facts of the wire format and
-// open questions come last.
+// Chapter is rows that belong together.
+type Chapter struct {
+	Title string
+	Rows  []Requirement
+}
+
+// Chapters returns every row, in the order of the RFC; facts of the wire format
+// and open questions come last.
+func Chapters() []Chapter {
+	return []Chapter{
+		{"Entities and what they have to do (section 2)", section2},
+		{"Messages (section 3)", slices.Concat(section3, section3Replies)},
+		{"Transactions, HTTP and keywords (sections 4 to 6)", section4},
+		{"Security considerations (section 7)", section7},
+		{"The wire format", wire},
+		{"What the RFC leaves open", open},
+	}
+}
+
+// All returns the rows of all chapters.
 func All() []Requirement {
-	return slices.Concat(section2, section3, section3Replies, section4, section7, wire, open)
+	var all []Requirement
+	for _, c := range Chapters() {
+		all = append(all, c.Rows...)
+	}
+	return all
 }

@@ -68,7 +68,7 @@ var section3 = []Requirement{
 		Text:   "Types that the RFC does not list are errors, unless GetCACaps announced them",
 		Status: Deviates,
 		Where:  []string{"content.go:requestRules"},
-		Note:   "All but 18, UpdateReq of the drafts, which is read as a RenewalReq where that is allowed: it says the same, and old clients know no other",
+		Note:   "All but 18, UpdateReq of the drafts, which an endpoint that allows RenewalReq reads as one: it says the same, and old clients know no other. It is never announced",
 	},
 	{
 		ID: "R3.2.1.3-1", Section: "3.2.1.3", Binds: Server, Strength: Must,
@@ -280,7 +280,8 @@ var section3Replies = []Requirement{
 		ID: "R3.5.2-9", Section: "3.5.2", Binds: Client, Strength: Should,
 		Text:  "Takes an empty answer or an HTTP error for no capability: GET, triple DES, SHA-1",
 		Where: []string{"client.go:GetCACaps"},
-		Note:  "Not 429 and 503, which only say when to come again",
+		Tests: []string{"internal/scep:TestNoCapabilities"},
+		Note:  "A connection closed without an answer is one, too. 429 and 503 are not: they only say when to come again",
 	},
 	{
 		ID: "R3.5.2-10", Section: "3.5.2", Binds: Server, Strength: Should,

@@ -97,7 +97,7 @@ var section3Cases = map[string]func(*testing.T){
 		}
 	},
 	"R3.2.1-2": func(t *testing.T) {
-		for _, tell := range []*scep.Reply{scep.Success(sceptest.SelfSigned(t, nil, device(t))), scep.Fail(scep.BadCertID, ""), scep.Pending()} {
+		for _, tell := range everyStatus(t) {
 			r := decides(t, tell)
 			m := r.message()
 			p := r.ask(m).want(tell.Status)
@@ -165,7 +165,7 @@ var section3Cases = map[string]func(*testing.T){
 		clientRefuses(t, "messageType", func(c *certRep) { c.messageType = "19" })
 	},
 	"R3.2.1.3-1": func(t *testing.T) {
-		for _, tell := range []*scep.Reply{scep.Success(sceptest.SelfSigned(t, nil, device(t))), scep.Fail(scep.BadAlg, ""), scep.Pending()} {
+		for _, tell := range everyStatus(t) {
 			r := decides(t, tell)
 			if got := r.ask(r.message()).text(pkiStatus); got != strconv.Itoa(int(tell.Status)) {
 				t.Errorf("pkiStatus %q for %v", got, tell.Status)
@@ -227,7 +227,7 @@ var section3Cases = map[string]func(*testing.T){
 		}
 	},
 	"R3.2.1.5-2": func(t *testing.T) {
-		for _, tell := range []*scep.Reply{scep.Success(sceptest.SelfSigned(t, nil, device(t))), scep.Fail(scep.BadAlg, ""), scep.Pending()} {
+		for _, tell := range everyStatus(t) {
 			r := decides(t, tell)
 			m := r.message()
 			if got := r.ask(m).octets(recipientNonce); got != string(m.SenderNonce) {
