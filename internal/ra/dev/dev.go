@@ -76,7 +76,7 @@ const (
 // this start was told.
 func Open(o Options) (*Home, error) {
 	if err := os.MkdirAll(o.Dir, dirMode); err != nil {
-		return nil, fmt.Errorf("directory: %w", err)
+		return nil, fmt.Errorf("directory %s: %w", o.Dir, err)
 	}
 	lock, err := takeLock(filepath.Join(o.Dir, lockFile))
 	if err != nil {
