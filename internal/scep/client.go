@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -59,13 +58,8 @@ type Client struct {
 	Now func() time.Time // for self-signed certificates and the CA's validity; nil: time.Now
 }
 
-const (
-	defaultPollInterval = 10 * time.Second
-	maxPollFactor       = 8
-
-	// maxAnswer bounds what a client reads, in bytes.
-	maxAnswer = 1 << 20
-)
+// maxAnswer bounds what a client reads, in bytes.
+const maxAnswer = 1 << 20
 
 // HTTPError is an HTTP status other than 200.
 type HTTPError struct {
@@ -81,18 +75,6 @@ func (e *HTTPError) Error() string {
 
 func (e *HTTPError) busy() bool {
 	return e.StatusCode == http.StatusServiceUnavailable || e.StatusCode == http.StatusTooManyRequests
-}
-
-// maxRetryAfter bounds how long a server can keep a client waiting.
-const maxRetryAfter = time.Hour
-
-// retryAfter is the header as a time, 0 if it is absent or a date.
-func (e *HTTPError) retryAfter() time.Duration {
-	seconds, err := strconv.Atoi(e.RetryAfter)
-	if err != nil || seconds < 0 {
-		return 0
-	}
-	return min(time.Duration(seconds)*time.Second, maxRetryAfter)
 }
 
 // GetCACaps asks what the server can do. An HTTP error, or a connection closed

@@ -52,8 +52,9 @@ type Result struct {
 	TransactionID string
 }
 
-// Enrol sends a PKCSReq and polls as Client says. The error is *HTTPError,
-// *ReplyError, of the context or of the network.
+// Enrol sends a PKCSReq and polls as Client says. The error is ErrCANotTrusted,
+// *CACertificateError, *HTTPError, *ReplyError, of VerifyCA, of the context or of
+// the network.
 func (c *Client) Enrol(ctx context.Context, request EnrolRequest) (*Result, error) {
 	return c.enrol(ctx, PKCSReq, request)
 }
@@ -93,42 +94,6 @@ func (c *Client) enrol(ctx context.Context, t MessageType, request EnrolRequest)
 		return nil, err
 	}
 	return e.poll(ctx, result)
-}
-
-// poll asks again while the answer is PENDING.
-func (e *enrolment) poll(ctx context.Context, result *Result) (*Result, error) {
-	c := e.client
-	interval := cmp.Or(c.PollInterval, defaultPollInterval)
-	longest := maxPollFactor * interval
-	var busyFor time.Duration
-	for polls := 0; result.Status == StatusPending && polls != c.PollLimit; polls++ {
-		if err := wait(ctx, max(interval, busyFor)); err != nil {
-			return nil, err
-		}
-		interval = min(2*interval, longest)
-		next, err := e.exchange(ctx, CertPoll, e.issuerAndSubject())
-		var status *HTTPError
-		if errors.As(err, &status) && status.busy() {
-			busyFor = status.retryAfter()
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		result, busyFor = next, 0
-	}
-	return result, nil
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("scep: polling: %w", ctx.Err())
-	}
 }
 
 // enrolment is a transaction that ends in a certificate for the CSR's key.
