@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-
-	"github.com/smallstep/pkcs7"
 )
 
 func mustEncrypt(t testing.TB, content []byte, key *rsa.PrivateKey, c Cipher, transport KeyTransport) []byte {
@@ -52,21 +50,6 @@ func TestEncryptRoundTrip(t *testing.T) {
 					}
 				})
 			}
-		}
-	}
-}
-
-func TestSmallstepDecrypts(t *testing.T) {
-	t.Parallel()
-	for _, c := range []Cipher{AES128CBC, AES256CBC, TripleDESCBC, DESCBC} {
-		content := []byte("content")
-		p7, err := pkcs7.Parse(mustEncrypt(t, content, rsaKey(t), c, PKCS1v15))
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := p7.Decrypt(selfSigned(t, rsaKey(t)), rsaKey(t))
-		if err != nil || !bytes.Equal(got, content) {
-			t.Errorf("%v: %x, %v", c, got, err)
 		}
 	}
 }

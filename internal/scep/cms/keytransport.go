@@ -33,7 +33,7 @@ func readKeyTransRecipient(in cryptobyte.String) (r Recipient, ok bool) {
 // contentKey decrypts the content-encryption key. If that fails it returns a
 // random one: implicit rejection, as in RFC 5246, section 7.4.7.1.
 func (r Recipient) contentKey(key crypto.Decrypter, size int) ([]byte, error) {
-	options, err := r.options(size)
+	readings, err := r.readings(size)
 	if err != nil {
 		return nil, err
 	}
@@ -41,29 +41,51 @@ func (r Recipient) contentKey(key crypto.Decrypter, size int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	decrypted, err := key.Decrypt(rand.Reader, r.encryptedKey, options)
-	if err == nil && len(decrypted) == size {
-		copy(contentKey, decrypted)
+	for _, options := range readings {
+		decrypted, err := key.Decrypt(rand.Reader, r.encryptedKey, options)
+		if err == nil && len(decrypted) == size {
+			copy(contentKey, decrypted)
+		}
 	}
 	return contentKey, nil
 }
 
-// options translates the recipient's keyEncryptionAlgorithm.
-func (r Recipient) options(keySize int) (crypto.DecrypterOpts, error) {
+// readings translates the recipient's keyEncryptionAlgorithm. All of them are
+// tried, whichever is right, so that how long it takes says nothing.
+func (r Recipient) readings(keySize int) ([]crypto.DecrypterOpts, error) {
 	switch {
 	case r.algorithm.oid.Equal(oidRSAEncryption):
-		return &rsa.PKCS1v15DecryptOptions{SessionKeyLen: keySize}, nil //nolint:staticcheck // all of SCEP uses it
+		return []crypto.DecrypterOpts{&rsa.PKCS1v15DecryptOptions{SessionKeyLen: keySize}}, nil //nolint:staticcheck // all of SCEP uses it
 	case r.algorithm.oid.Equal(oidRSAESOAEP):
-		return oaepOptions(r.algorithm.parameters)
+		return oaepReadings(r.algorithm.parameters)
 	default:
 		return nil, &UnsupportedAlgorithmError{Use: "key transport", OID: r.algorithm.oid}
 	}
 }
 
+// oaepReadings is the options of RSAES-OAEP. If the mask is left out, it is made
+// with SHA-1; but smallstep/pkcs7 leaves it out and means the digest that it
+// names.
+func oaepReadings(parameters cryptobyte.String) ([]crypto.DecrypterOpts, error) {
+	options, err := oaepOptions(parameters)
+	if err != nil {
+		return nil, err
+	}
+	if options.MGFHash != 0 {
+		return []crypto.DecrypterOpts{options}, nil
+	}
+	options.MGFHash = crypto.SHA1
+	readings := []crypto.DecrypterOpts{options}
+	if options.Hash != options.MGFHash {
+		readings = append(readings, &rsa.OAEPOptions{Hash: options.Hash, MGFHash: options.Hash})
+	}
+	return readings, nil
+}
+
 // oaepOptions reads RSAES-OAEP-params (RFC 8017, appendix A.2.1). Each field
-// may be left out; the default is SHA-1 throughout.
+// may be left out: the digest is SHA-1 then, and MGFHash stays zero.
 func oaepOptions(parameters cryptobyte.String) (*rsa.OAEPOptions, error) {
-	options := &rsa.OAEPOptions{Hash: crypto.SHA1, MGFHash: crypto.SHA1}
+	options := &rsa.OAEPOptions{Hash: crypto.SHA1}
 	if parameters.Empty() {
 		return options, nil
 	}

@@ -18,7 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/smallstep/pkcs7"
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
@@ -87,9 +86,6 @@ func roundTrip(t *testing.T, content []byte, signer Signer) {
 	if !bytes.Equal(s.Content, content) || s.Content == nil {
 		t.Errorf("content %x", s.Content)
 	}
-	if signer.Digest != crypto.MD5 {
-		readBySmallstep(t, der, content)
-	}
 }
 
 func TestSignRefusesDigests(t *testing.T) {
@@ -100,46 +96,6 @@ func TestSignRefusesDigests(t *testing.T) {
 	} {
 		if _, err := Sign(nil, nil, s); err == nil {
 			t.Errorf("%T signs with %v", s.Key, s.Digest)
-		}
-	}
-}
-
-// readBySmallstep holds the two libraries against each other.
-func readBySmallstep(t *testing.T, der, content []byte) {
-	t.Helper()
-	p7, err := pkcs7.Parse(der)
-	if err != nil {
-		t.Fatalf("smallstep/pkcs7: %v", err)
-	}
-	if err := p7.Verify(); err != nil {
-		t.Errorf("smallstep/pkcs7: %v", err)
-	}
-	var id string
-	if err := p7.UnmarshalSignedAttribute(oidTest, &id); err != nil || id != "id" {
-		t.Errorf("smallstep/pkcs7 reads %q, %v", id, err)
-	}
-	if !bytes.Equal(p7.Content, content) {
-		t.Errorf("smallstep/pkcs7 reads content %x", p7.Content)
-	}
-}
-
-func TestReadsSmallstep(t *testing.T) {
-	t.Parallel()
-	for _, key := range []crypto.Signer{rsaKey(t), ecKey(t)} {
-		p7, err := pkcs7.NewSignedData([]byte("content"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		p7.SetDigestAlgorithm(pkcs7.OIDDigestAlgorithmSHA256)
-		if err := p7.AddSigner(selfSigned(t, key), key, pkcs7.SignerInfoConfig{}); err != nil {
-			t.Fatal(err)
-		}
-		der, err := p7.Finish()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := verify(t, mustParse(t, der)); err != nil {
-			t.Errorf("%T: %v", key, err)
 		}
 	}
 }
