@@ -78,6 +78,7 @@ func TestServe(t *testing.T) {
 	for target, want := range map[string]int{
 		admin + "/livez":                     http.StatusOK,
 		admin + "/readyz":                    http.StatusServiceUnavailable,
+		admin + "/healthz":                   http.StatusServiceUnavailable,
 		admin + "/status":                    http.StatusOK,
 		device + "/scep?operation=GetCACert": http.StatusServiceUnavailable,
 		device + "/scep":                     http.StatusOK,

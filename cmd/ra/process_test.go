@@ -49,9 +49,9 @@ func program(t *testing.T, args ...string) *exec.Cmd {
 // process is "ra dev" in a process of its own.
 type process struct {
 	*exec.Cmd
-	// url and fingerprint as the greeting says.
-	url, fingerprint string
-	stderr           bytes.Buffer
+	// url, admin and fingerprint as the greeting says.
+	url, admin, fingerprint string
+	stderr                  bytes.Buffer
 }
 
 // start waits until the process has greeted.
@@ -73,6 +73,8 @@ func start(t *testing.T, dir string, more ...string) *process {
 		switch words := strings.Fields(lines.Text()); {
 		case len(words) == 2 && words[0] == "URL":
 			p.url = words[1]
+		case len(words) > 2 && words[0] == "Admin":
+			p.admin = strings.TrimSuffix(words[1], "/healthz,")
 		case len(words) == 2 && words[0] == "SHA-256":
 			p.fingerprint = words[1]
 		}
@@ -163,6 +165,50 @@ func TestDevIssueDelay(t *testing.T) {
 		t.Errorf("the certificate came after %v", took)
 	}
 	p.stop(t)
+}
+
+func TestDevAdmin(t *testing.T) {
+	t.Parallel()
+	p := start(t, t.TempDir())
+	enrol(t, p.client(t))
+	for path, want := range map[string]string{
+		"/healthz": "ok\n",
+		"/readyz":  "ok\n",
+		"/status":  `"configGeneration":1`,
+		"/metrics": `scepter_ra_enrolments_total{reason="",result="success"} 1`,
+	} {
+		if body := get(t, p.admin+path); !strings.Contains(body, want) {
+			t.Errorf("%s: no %q in %s", path, want, body)
+		}
+	}
+	p.stop(t)
+	records := p.stderr.String()
+	for _, code := range []string{"SCEP1001", "SCEP1010", "SCEP1030", "SCEP1040", "SCEP1050", "SCEP1060"} {
+		if !strings.Contains(records, code) {
+			t.Errorf("no record %s", code)
+		}
+	}
+	if strings.Contains(records, "certificateRequest") {
+		t.Error("the records speak of CertificateRequests")
+	}
+}
+
+func get(t *testing.T, url string) string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Errorf("%s: status %d (%v)", url, response.StatusCode, err)
+	}
+	return string(body)
 }
 
 func TestDevKeepsTheChallengeToItself(t *testing.T) {

@@ -452,7 +452,7 @@ func TestAPIServerAway(t *testing.T) {
 	if _, err := device(f.server.URL).GetCACert(limited(t)); err != nil {
 		t.Errorf("GetCACert: %v", err)
 	}
-	for _, path := range []string{"/livez", "/readyz"} {
+	for _, path := range []string{"/livez", "/readyz", "/healthz"} {
 		if err := f.server.Get(path); err != nil {
 			t.Error(err)
 		}
