@@ -50,6 +50,9 @@ func ParseCACertificates(body []byte) (*CACertificates, error) {
 	if len(all) == 0 {
 		return nil, &CACertificateError{Reason: "no certificate in the answer"}
 	}
+	if err := checkKeySizes(all); err != nil {
+		return nil, err
+	}
 	c := &CACertificates{All: all}
 	if len(all) > 1 {
 		c.chooseRA()
@@ -70,6 +73,17 @@ func parseCertificates(body []byte) ([]*x509.Certificate, error) {
 		return nil, err
 	}
 	return cms.ParseCertificates(der, limits)
+}
+
+// checkKeySizes refuses keys that a server could keep its clients busy with, before
+// anything says whose server it is.
+func checkKeySizes(all []*x509.Certificate) error {
+	for _, c := range all {
+		if key, ok := c.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() > cms.MaxRSABits {
+			return &CACertificateError{fmt.Sprintf("RSA key of %d bits", key.N.BitLen()), c.Subject.String()}
+		}
+	}
+	return nil
 }
 
 // maySign and mayEncrypt take a certificate without key usage for one that may do

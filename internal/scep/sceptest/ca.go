@@ -173,7 +173,7 @@ func NewGeneration(t testing.TB, ca *CA, layout Layout) *scep.Generation {
 func credential(t testing.TB, ca *CA, name string, usage x509.KeyUsage, n int) *scep.Credential {
 	t.Helper()
 	key := RSAKey(t, n)
-	template := &x509.Certificate{Subject: pkix.Name{CommonName: name}, KeyUsage: usage}
+	template := &x509.Certificate{Subject: pkix.Name{CommonName: name}, SubjectKeyId: []byte(name), KeyUsage: usage}
 	cert, err := ca.Issue(template, key.Public())
 	if err != nil {
 		t.Fatal(err)

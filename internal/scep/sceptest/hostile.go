@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
 	"github.com/scepter-pki/scepter/internal/scep"
 	"github.com/scepter-pki/scepter/internal/scep/cms"
 )
@@ -84,34 +86,26 @@ func apply(change func([]byte) []byte, b []byte) []byte {
 	return change(b)
 }
 
+// attributes are Extra and the three that every message has.
 func (m Message) attributes() []cms.Attribute {
 	tag := m.TextTag
 	if tag == 0 {
 		tag = asn1.TagPrintableString
 	}
-	attributes := m.Extra
-	add := func(oid asn1.ObjectIdentifier, tag byte, value []byte) {
-		if len(value) > 0 {
-			attributes = append(attributes, cms.Attribute{Type: oid, Value: element(tag, value)})
-		}
-	}
-	add(oidMessageType, tag, []byte(m.Type))
-	add(oidTransactionID, tag, []byte(m.TransactionID))
-	add(oidSenderNonce, asn1.TagOctetString, m.SenderNonce)
-	return attributes
+	m.add(oidMessageType, tag, []byte(m.Type))
+	m.add(oidTransactionID, tag, []byte(m.TransactionID))
+	m.add(oidSenderNonce, asn1.TagOctetString, m.SenderNonce)
+	return m.Extra
 }
 
-// element is the DER of an element with a tag of one octet.
-func element(tag byte, contents []byte) []byte {
-	return append(header(tag, len(contents)), contents...)
+// add adds to Extra, unless value is empty.
+func (m *Message) add(oid asn1.ObjectIdentifier, tag byte, value []byte) {
+	if len(value) > 0 {
+		m.Extra = append(slices.Clip(m.Extra), cms.Attribute{Type: oid, Value: element(tag, value)})
+	}
 }
 
-func header(tag byte, length int) []byte {
-	if length < 0x80 {
-		return []byte{tag, byte(length)}
-	}
-	return []byte{tag, 0x84, byte(length >> 24), byte(length >> 16), byte(length >> 8), byte(length)}
-}
+func element(tag byte, contents []byte) []byte { return cms.Element(cbasn1.Tag(tag), contents) }
 
 const constructed = 0x20
 
@@ -201,21 +195,12 @@ func replace(der, from, to []byte) []byte {
 		case bytes.Equal(v.FullBytes, from):
 			out = append(out, to...)
 		case v.IsCompound:
-			out = append(out, shortest(element(v.FullBytes[0], replace(v.Bytes, from, to)))...)
+			out = append(out, element(v.FullBytes[0], replace(v.Bytes, from, to))...)
 		default:
 			out = append(out, v.FullBytes...)
 		}
 	}
 	return out
-}
-
-// shortest makes the lengths of an element minimal.
-func shortest(b []byte) []byte {
-	der, err := cms.Normalize(b, 1<<10)
-	if err != nil {
-		return b
-	}
-	return der
 }
 
 // Nested is an element of depth SEQUENCEs in each other, of indefinite length.

@@ -39,6 +39,14 @@ type Server struct {
 // NewServer starts a Server that ends with the test.
 func NewServer(t testing.TB, o Options) *Server {
 	t.Helper()
+	s := newServer(t, o)
+	s.listen(t)
+	return s
+}
+
+// newServer is a Server without a URL.
+func newServer(t testing.TB, o Options) *Server {
+	t.Helper()
 	if o.CA == nil {
 		o.CA = NewCA(t)
 	}
@@ -59,10 +67,14 @@ func NewServer(t testing.TB, o Options) *Server {
 		Paths:    o.Paths,
 		Logger:   slog.New(slog.DiscardHandler),
 	})
+	return s
+}
+
+func (s *Server) listen(t testing.TB) {
+	t.Helper()
 	server := httptest.NewServer(s.Handler)
 	t.Cleanup(server.Close)
 	s.URL = server.URL + "/scep"
-	return s
 }
 
 // Identity is what the RA is now.
