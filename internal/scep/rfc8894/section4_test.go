@@ -264,8 +264,10 @@ var section4Cases = map[string]func(*testing.T){
 		ca := sceptest.NewCA(t)
 		now, next := sceptest.NewGeneration(t, ca, sceptest.Pair), sceptest.NewGeneration(t, ca, sceptest.Combined)
 		var asked *scep.Generation
-		r := newRig(t, sceptest.Options{CA: ca, Identity: &scep.Identity{Active: now, Others: []*scep.Generation{next}, CAChain: ca.Chain()},
-			Backend: backend(func(r *scep.Request) (*scep.Reply, error) { asked = r.Generation; return scep.Pending(), nil })})
+		r := newRig(t, sceptest.Options{
+			CA: ca, Identity: &scep.Identity{Active: now, Others: []*scep.Generation{next}, CAChain: ca.Chain()},
+			Backend: backend(func(r *scep.Request) (*scep.Reply, error) { asked = r.Generation; return scep.Pending(), nil }),
+		})
 		m := r.message()
 		for _, meant := range []*scep.Generation{now, next} {
 			m.Recipient = meant.Encryption.Certificate
