@@ -169,13 +169,13 @@ var section2 = []Requirement{
 	{
 		ID: "R2.5-3", Section: "2.5", Binds: Both, Strength: Fact,
 		Text:  "A request is answered PENDING any number of times, and then once by SUCCESS or FAILURE; how often to poll is configuration",
-		Where: []string{"enrol.go:poll"},
+		Where: []string{"poll.go:poll"},
 		Tests: []string{"internal/ra:TestPendingIsServedByAnyReplica"},
 	},
 	{
 		ID: "R2.5.1-1", Section: "2.5.1", Binds: Client, Strength: Fact,
 		Text:  "After FAILURE, no answer, a time-out or too many polls everything is as before the request",
-		Where: []string{"enrol.go:poll"},
+		Where: []string{"poll.go:poll"},
 		Note:  "A client keeps nothing from one call to the next",
 	},
 	{

@@ -92,13 +92,13 @@ var section4 = []Requirement{
 	{
 		ID: "R4.4-4", Section: "4.4", Binds: Client, Strength: ShouldNot,
 		Text:  "Has more than one request open",
-		Where: []string{"enrol.go:poll"},
+		Where: []string{"poll.go:poll"},
 		Note:  "A call is one request. As a server we keep them apart all the same",
 	},
 	{
 		ID: "R4.4-5", Section: "4.4", Binds: Client, Strength: Fact,
 		Text:  "Stops polling after some time or number of polls",
-		Where: []string{"enrol.go:poll"},
+		Where: []string{"poll.go:poll"},
 	},
 	{
 		ID: "R4.5-1", Section: "4.5", Binds: Client, Strength: Must,

@@ -205,7 +205,7 @@ var wire = []Requirement{
 	{
 		ID: "W39", Section: "2.5.1", Binds: Client, Strength: Fact,
 		Text:  "A client has no certificate, or waits for one, or has it",
-		Where: []string{"enrol.go:enrol", "enrol.go:poll"},
+		Where: []string{"enrol.go:enrol", "poll.go:poll"},
 	},
 	{
 		ID: "W40", Section: "2.5.1", Binds: Server, Strength: Fact,
