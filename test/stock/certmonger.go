@@ -19,6 +19,8 @@ var CertmongerPackages = []string{"certmonger"}
 // enrolment has a daemon of its own, which lives as long as its script.
 type Certmonger struct {
 	Run Runner
+	// Config is its certmonger.conf.
+	Config string
 }
 
 // Name implements Client.
@@ -67,7 +69,7 @@ while :; do
   case "$state" in
     MONITORING) exit 0 ;;
     CA_WORKING) getcert refresh -i device ;;
-    CA_*|NEED_*|"") getcert list -i device; exit 1 ;;
+    CA_REJECTED|CA_UNREACHABLE|CA_UNCONFIGURED|NEED_GUIDANCE|NEED_CA|"") getcert list -i device; exit 1 ;;
   esac
   sleep %g
 done`
@@ -85,7 +87,7 @@ func (c *Certmonger) session(ctx context.Context, dir string, r Request, command
 		commands,
 		[]string{fmt.Sprintf(settle, max(0.2, r.PollInterval.Seconds()))},
 	), "\n")
-	environment, err := certmongerHome(home, script)
+	environment, err := certmongerHome(home, script, c.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -109,17 +111,21 @@ func readText(path string) string {
 }
 
 // certmongerHome makes the directories of a daemon, and the environment that names them.
-func certmongerHome(home, script string) ([]string, error) {
+func certmongerHome(home, script, config string) ([]string, error) {
 	var environment []string
-	for _, name := range []string{"CONFIG_DIR", "CAS_DIR", "REQUESTS_DIR", "LOCAL_CA_DIR", "TMPDIR"} {
-		path := filepath.Join(home, strings.ToLower(name))
+	for _, name := range []string{configDir, "CAS_DIR", "REQUESTS_DIR", "LOCAL_CA_DIR", "TMPDIR"} {
+		path := filepath.Join(home, name)
 		if err := os.MkdirAll(path, 0o700); err != nil {
 			return nil, fmt.Errorf("make a directory for certmonger: %w", err)
 		}
 		environment = append(environment, "CERTMONGER_"+name+"="+path)
 	}
-	if err := os.WriteFile(filepath.Join(home, "script"), []byte(script), 0o600); err != nil {
-		return nil, fmt.Errorf("write certmonger's script: %w", err)
+	for name, content := range map[string]string{"script": script, configDir + "/certmonger.conf": config} {
+		if err := os.WriteFile(filepath.Join(home, name), []byte(content), 0o600); err != nil {
+			return nil, fmt.Errorf("write a file for certmonger: %w", err)
+		}
 	}
 	return environment, nil
 }
+
+const configDir = "CONFIG_DIR"

@@ -3,7 +3,7 @@ package stock
 import (
 	"cmp"
 	"context"
-	"crypto/rsa"
+	"crypto"
 	"path/filepath"
 )
 
@@ -39,7 +39,7 @@ func (s *ScepClient) Renew(ctx context.Context, dir string, old *Identity, r Req
 
 // enrol runs scepclient, which leaves its self-signed certificate and its request
 // beside the key. Empty country and unit keep its own defaults out of the subject.
-func (s *ScepClient) enrol(ctx context.Context, dir string, key *rsa.PrivateKey, r Request) (*Identity, error) {
+func (s *ScepClient) enrol(ctx context.Context, dir string, key crypto.Signer, r Request) (*Identity, error) {
 	args := append([]string{
 		"-server-url", r.URL, "-cn", r.CommonName, "-organization", r.Organization,
 		"-country", "", "-ou", "", "-challenge", r.Challenge,

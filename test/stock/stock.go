@@ -8,6 +8,7 @@ package stock
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -48,10 +49,16 @@ type Request struct {
 
 // Identity is a private key with its certificate.
 type Identity struct {
-	Key         *rsa.PrivateKey
+	Key         crypto.Signer
 	Certificate *x509.Certificate
 	// Dir holds key.pem and cert.pem as the client left them.
 	Dir string
+}
+
+// SameKey says whether another identity has the same key.
+func (i *Identity) SameKey(other *Identity) bool {
+	public, ok := i.Key.Public().(interface{ Equal(crypto.PublicKey) bool })
+	return ok && public.Equal(other.Key.Public())
 }
 
 // Client is a SCEP client of somebody else.
@@ -143,8 +150,8 @@ func readIdentity(dir string) (*Identity, error) {
 	return identity(dir, key)
 }
 
-// readKey reads an RSA key in either of the usual encodings (PKCS #1 and #8).
-func readKey(path string) (*rsa.PrivateKey, error) {
+// readKey reads a key in either of the usual encodings (PKCS #1 and #8).
+func readKey(path string) (crypto.Signer, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read a device key: %w", err)
@@ -160,7 +167,7 @@ func readKey(path string) (*rsa.PrivateKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parse %s: %w", filepath.Base(path), err)
 	}
-	key, ok := parsed.(*rsa.PrivateKey)
+	key, ok := parsed.(crypto.Signer)
 	if !ok {
 		return nil, fmt.Errorf("%s holds a %T", filepath.Base(path), parsed)
 	}
@@ -168,12 +175,13 @@ func readKey(path string) (*rsa.PrivateKey, error) {
 }
 
 // identity reads the certificate that a client wrote and checks that it is for key.
-func identity(dir string, key *rsa.PrivateKey) (*Identity, error) {
+func identity(dir string, key crypto.Signer) (*Identity, error) {
 	certificates, err := readCertificates(filepath.Join(dir, certFile))
 	if err != nil {
 		return nil, err
 	}
-	if !key.PublicKey.Equal(certificates[0].PublicKey) {
+	public, ok := certificates[0].PublicKey.(interface{ Equal(crypto.PublicKey) bool })
+	if !ok || !public.Equal(key.Public()) {
 		return nil, errors.New("the certificate is for another key")
 	}
 	return &Identity{Key: key, Certificate: certificates[0], Dir: dir}, nil
