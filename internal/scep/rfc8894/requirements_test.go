@@ -4,7 +4,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -103,70 +102,75 @@ func checkProof(t *testing.T, r rfc8894.Requirement) {
 // What the rows point to is there.
 func TestPlacesExist(t *testing.T) {
 	t.Parallel()
+	source := source{}
 	for _, r := range rfc8894.All() {
 		for _, place := range r.Where {
-			file, name, ok := strings.Cut(place, ":")
-			if !ok || !declares(t, filepath.Join("..", file), name) {
+			file, name, _ := strings.Cut(place, ":")
+			if !source.declares(t, filepath.Join("..", file), name) {
 				t.Errorf("%s: there is no %s", r.ID, place)
 			}
 		}
 		for _, test := range r.Tests {
-			dir, name, ok := strings.Cut(test, ":")
-			if !ok || !hasTest(t, filepath.Join("../../..", dir), name) {
+			dir, name, _ := strings.Cut(test, ":")
+			if !source.declares(t, filepath.Join("../../..", dir, "*_test.go"), name) || !strings.HasPrefix(name, "Test") {
 				t.Errorf("%s: there is no test %s", r.ID, test)
 			}
 		}
 	}
 }
 
-func hasTest(t *testing.T, dir, name string) bool {
+// source holds the names that Go files declare, by glob.
+type source map[string]map[string]bool
+
+// declares says whether one of the files that match has a declaration of that
+// name; methods count.
+func (s source) declares(t *testing.T, glob, name string) bool {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+	names, known := s[glob]
+	if !known {
+		names = declarations(t, glob)
+		s[glob] = names
+	}
+	return names[name]
+}
+
+func declarations(t *testing.T, glob string) map[string]bool {
+	t.Helper()
+	files, err := filepath.Glob(glob)
 	if err != nil {
 		t.Fatal(err)
 	}
+	names := map[string]bool{}
 	for _, file := range files {
-		if strings.HasPrefix(name, "Test") && declares(t, file, name) {
-			return true
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range parsed.Decls {
+			addNames(names, d)
 		}
 	}
-	return false
+	return names
 }
 
-// declares says whether a Go file has a declaration of that name; methods count.
-func declares(t *testing.T, file, name string) bool {
-	t.Helper()
-	if _, err := os.Stat(file); err != nil {
-		return false
-	}
-	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, declaration := range parsed.Decls {
-		if declared(declaration, name) {
-			return true
+func addNames(names map[string]bool, d ast.Decl) {
+	switch d := d.(type) {
+	case *ast.FuncDecl:
+		names[d.Name.Name] = true
+	case *ast.GenDecl:
+		for _, spec := range d.Specs {
+			addSpec(names, spec)
 		}
 	}
-	return false
 }
 
-func declared(d ast.Decl, name string) bool {
-	function, ok := d.(*ast.FuncDecl)
-	if ok {
-		return function.Name.Name == name
-	}
-	found := false
-	ast.Inspect(d, func(n ast.Node) bool {
-		switch spec := n.(type) {
-		case *ast.TypeSpec:
-			found = found || spec.Name.Name == name
-		case *ast.ValueSpec:
-			for _, n := range spec.Names {
-				found = found || n.Name == name
-			}
+func addSpec(names map[string]bool, spec ast.Spec) {
+	switch spec := spec.(type) {
+	case *ast.TypeSpec:
+		names[spec.Name.Name] = true
+	case *ast.ValueSpec:
+		for _, n := range spec.Names {
+			names[n.Name] = true
 		}
-		return !found
-	})
-	return found
+	}
 }

@@ -181,6 +181,11 @@ var section2Cases = map[string]func(*testing.T){
 		if second.MessageType != scep.RenewalReq || !second.Signer.Equal(first) {
 			t.Errorf("%v signed by %v", second.MessageType, second.Signer.Subject)
 		}
+		p.answer["GetCACaps"] = answers(http.StatusOK, "text/plain", "AES\nSHA-256\n") // it does not renew
+		r.renew(c, renewal(t, first, sceptest.RSAKey(t, 2)))
+		if third := p.requests(r)[2]; third.MessageType != scep.PKCSReq {
+			t.Errorf("%v without Renewal", third.MessageType)
+		}
 	},
 	"R2.3-6": func(t *testing.T) {
 		r := standard(t)
