@@ -76,7 +76,7 @@ Three things to try, each on Debian, from another terminal and an empty director
 curl "{{.URL}}?operation=GetCACaps"
 openssl x509 -in {{.CAFile}} -noout -subject -fingerprint -sha256
 
-# Enrol with strongSwan (strongswan-pki, libstrongswan-extra-plugins).
+# Enrol with strongSwan (strongswan-pki, libstrongswan-standard-plugins, -extra-plugins).
 pki --gen --type rsa --size 2048 --outform pem > laptop1.key
 pki --scepca --url {{.URL}} --caout ca.pem --raout ra.pem --outform pem
 pki --scep --url {{.URL}} --in laptop1.key --dn "O=Example, CN=laptop1" --san laptop1.example.com \

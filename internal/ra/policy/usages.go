@@ -28,20 +28,19 @@ var keyUsageNames = []certmanagerv1.KeyUsage{
 
 // purpose is an extended key usage (RFC 5280, section 4.2.1.12) that a template can name.
 type purpose struct {
-	oid  string
 	name certmanagerv1.KeyUsage
 	x509 x509.ExtKeyUsage
 }
 
 // knownPurposes are those under cert-manager's words.
 var knownPurposes = []purpose{
-	{"1.3.6.1.5.5.7.3.1", certmanagerv1.UsageServerAuth, x509.ExtKeyUsageServerAuth},
-	{"1.3.6.1.5.5.7.3.2", certmanagerv1.UsageClientAuth, x509.ExtKeyUsageClientAuth},
-	{"1.3.6.1.5.5.7.3.3", certmanagerv1.UsageCodeSigning, x509.ExtKeyUsageCodeSigning},
-	{"1.3.6.1.5.5.7.3.4", certmanagerv1.UsageEmailProtection, x509.ExtKeyUsageEmailProtection},
-	{"1.3.6.1.5.5.7.3.5", certmanagerv1.UsageIPsecEndSystem, x509.ExtKeyUsageIPSECEndSystem},
-	{"1.3.6.1.5.5.7.3.6", certmanagerv1.UsageIPsecTunnel, x509.ExtKeyUsageIPSECTunnel},
-	{"1.3.6.1.5.5.7.3.7", certmanagerv1.UsageIPsecUser, x509.ExtKeyUsageIPSECUser},
+	{certmanagerv1.UsageServerAuth, x509.ExtKeyUsageServerAuth},
+	{certmanagerv1.UsageClientAuth, x509.ExtKeyUsageClientAuth},
+	{certmanagerv1.UsageCodeSigning, x509.ExtKeyUsageCodeSigning},
+	{certmanagerv1.UsageEmailProtection, x509.ExtKeyUsageEmailProtection},
+	{certmanagerv1.UsageIPsecEndSystem, x509.ExtKeyUsageIPSECEndSystem},
+	{certmanagerv1.UsageIPsecTunnel, x509.ExtKeyUsageIPSECTunnel},
+	{certmanagerv1.UsageIPsecUser, x509.ExtKeyUsageIPSECUser},
 }
 
 // X509Usages are usages as package crypto/x509 has them, in the order of the
@@ -106,7 +105,7 @@ func (c *content) readExtKeyUsage(der []byte) error {
 }
 
 func newExtKeyUsage(oid string) extKeyUsage {
-	i := slices.IndexFunc(knownPurposes, func(p purpose) bool { return p.oid == oid })
+	i := slices.IndexFunc(knownPurposes, func(p purpose) bool { return p.x509.OID().String() == oid })
 	if i < 0 {
 		return extKeyUsage{oid: oid}
 	}
