@@ -12,6 +12,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
 	"math/big"
 	"os"
 	"os/exec"
@@ -36,12 +37,10 @@ var (
 
 // party is somebody with a key and a certificate, in Go and in files.
 type party struct {
-	key        crypto.Signer
-	cert       *x509.Certificate
-	cms        *cmsDir
-	keyFile    string
-	certFile   string
-	otherFiles []string
+	key      crypto.Signer
+	cert     *x509.Certificate
+	keyFile  string
+	certFile string
 }
 
 // cmsDir is where openssl works.
@@ -304,32 +303,37 @@ func pss(more ...string) []string {
 	return options
 }
 
-// cmsSigners are the ways to sign.
-var cmsSigners = map[string][]string{
-	"":                        nil,
-	"key identifier":          {"-keyid"},
-	"no S/MIME capabilities":  {"-nosmimecap"},
-	"PSS":                     pss(),
-	"PSS, no salt":            pss("rsa_pss_saltlen:0"),
-	"PSS, salt of the digest": pss("rsa_pss_saltlen:digest"),
-	"PSS, longest salt":       pss("rsa_pss_saltlen:max"),
-	"PSS, mask with SHA-1":    pss("rsa_mgf1_md:sha1"),
-	"PSS, mask with SHA-384":  pss("rsa_mgf1_md:sha384", "rsa_pss_saltlen:11"),
+// cmsSigners are the ways to sign. With PSS, openssl has neither MD5 nor -stream.
+var cmsSigners = []struct {
+	name    string
+	options []string
+	digests []string
+	forms   []string
+}{
+	{"issuer and serial number", nil, slices.Sorted(maps.Keys(cmsDigests)), []string{"DER", "stream"}},
+	{"key identifier", []string{"-keyid"}, []string{"sha1", "sha256"}, []string{"DER", "stream"}},
+	{"no S/MIME capabilities", []string{"-nosmimecap"}, []string{"sha256"}, []string{"DER"}},
+	{"PSS", pss(), []string{"sha1", "sha256", "sha384", "sha512"}, []string{"DER"}},
+	{"PSS, no salt", pss("rsa_pss_saltlen:0"), []string{"sha256"}, []string{"DER"}},
+	{"PSS, salt of the digest", pss("rsa_pss_saltlen:digest"), []string{"sha1", "sha512"}, []string{"DER"}},
+	{"PSS, longest salt", pss("rsa_pss_saltlen:max"), []string{"sha256", "sha512"}, []string{"DER"}},
+	{"PSS, mask with SHA-1", pss("rsa_mgf1_md:sha1"), []string{"sha256", "sha512"}, []string{"DER"}},
+	{"PSS, mask with SHA-384", pss("rsa_mgf1_md:sha384", "rsa_pss_saltlen:11"), []string{"sha1", "sha256"}, []string{"DER"}},
 }
 
 func TestCMSReadsWhatOpenSSLSigns(t *testing.T) {
 	t.Parallel()
-	for name, options := range cmsSigners {
-		t.Run(name, func(t *testing.T) {
+	for _, way := range cmsSigners {
+		t.Run(way.name, func(t *testing.T) {
 			t.Parallel()
 			d := newCMSDir(t)
 			by := d.party("signer", sceptest.RSAKey(t, 0))
 			in := d.write("in", cmsContent)
-			for md, hash := range cmsDigests {
-				for form, formOptions := range cmsForms {
+			for _, md := range way.digests {
+				for _, form := range way.forms {
 					message := d.openssl(slices.Concat([]string{"cms", "-sign", "-binary", "-nodetach", "-in", in, "-md", md},
-						formOptions, []string{"-signer", by.certFile, "-inkey", by.keyFile}, options)...)
-					d.mustBeSigned(md+", "+form, message, hash)
+						cmsForms[form], []string{"-signer", by.certFile, "-inkey", by.keyFile}, way.options)...)
+					d.mustBeSigned(md+", "+form, message, cmsDigests[md])
 				}
 			}
 		})
@@ -357,7 +361,7 @@ func TestCMSReadsWhatOpenSSLSignsWithOtherKeys(t *testing.T) {
 	d := newCMSDir(t)
 	in := d.write("in", cmsContent)
 	pssKey, pssCert := d.pssParty()
-	keys := map[string][]string{"RSASSA-PSS only": {"-signer", pssCert, "-inkey", pssKey}}
+	keys := map[string][]string{"RSASSA-PSS only": append([]string{"-signer", pssCert, "-inkey", pssKey}, pss()...)}
 	for name, curve := range map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521()} {
 		by := d.ecParty(name, curve)
 		keys[name] = []string{"-signer", by.certFile, "-inkey", by.keyFile}
@@ -392,12 +396,12 @@ func TestCMSRefusesWhatOpenSSLSigns(t *testing.T) {
 		options []string
 		want    func(error) bool
 	}{
-		"no attributes":   {[]string{"-nodetach", "-noattr"}, func(err error) bool { return errors.Is(err, cms.ErrEncoding) }},
-		"no certificate":  {[]string{"-nodetach", "-nocerts"}, func(err error) bool { return errors.Is(err, cms.ErrNoSigner) }},
-		"two signers":     {[]string{"-nodetach", "-signer", other.certFile, "-inkey", other.keyFile}, func(err error) bool { return errors.Is(err, cms.ErrEncoding) }},
-		"content apart":   {nil, func(err error) bool { return errors.Is(err, cms.ErrSignature) }},
+		"no attributes":    {[]string{"-nodetach", "-noattr"}, func(err error) bool { return errors.Is(err, cms.ErrEncoding) }},
+		"no certificate":   {[]string{"-nodetach", "-nocerts"}, func(err error) bool { return errors.Is(err, cms.ErrNoSigner) }},
+		"two signers":      {[]string{"-nodetach", "-signer", other.certFile, "-inkey", other.keyFile}, func(err error) bool { return errors.Is(err, cms.ErrEncoding) }},
+		"content apart":    {nil, func(err error) bool { return errors.Is(err, cms.ErrSignature) }},
 		"a foreign digest": {[]string{"-nodetach", "-md", "sha3-256"}, func(err error) bool { return errors.As(err, &unsupported) }},
-		"another type":    {[]string{"-nodetach", "-econtent_type", "pkcs7-signedData"}, func(err error) bool { return errors.Is(err, cms.ErrEncoding) }},
+		"another type":     {[]string{"-nodetach", "-econtent_type", "pkcs7-signedData"}, func(err error) bool { return errors.Is(err, cms.ErrEncoding) }},
 	} {
 		if _, err := d.readSigned(d.openssl(append(slices.Clone(sign), test.options...)...)); !test.want(err) {
 			t.Errorf("%s: %v", name, err)
