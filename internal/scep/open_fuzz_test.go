@@ -3,7 +3,6 @@ package scep_test
 import (
 	"bytes"
 	"crypto"
-	"crypto/x509"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -17,7 +16,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/scepter-pki/scepter/internal/scep"
-	"github.com/scepter-pki/scepter/internal/scep/cms"
 	"github.com/scepter-pki/scepter/internal/scep/sceptest"
 )
 
@@ -47,6 +45,7 @@ func variants(t testing.TB) [][]byte {
 		func(m *sceptest.Message) { m.Cipher, m.Type = scep.DESCBC, "17" },
 		func(m *sceptest.Message) { m.Transport = scep.OAEPSHA1 },
 		func(m *sceptest.Message) { m.Transport, m.Digest = scep.OAEPSHA256, crypto.SHA384 },
+		func(m *sceptest.Message) { m.Cipher = scep.AES256GCM },
 		func(m *sceptest.Message) { m.Type, m.Content = "20", issuerAndSubject },
 		func(m *sceptest.Message) { m.Type, m.Content = "21", issuerAndSerial },
 		func(m *sceptest.Message) { m.Type, m.Content = "22", issuerAndSerial },
@@ -278,36 +277,4 @@ var meant = map[int]bool{
 	http.StatusNotFound:              true,
 	http.StatusMethodNotAllowed:      true,
 	http.StatusRequestEntityTooLarge: true,
-}
-
-// FuzzCACertificates reads what GetCACert answers. What it chooses is among what
-// came, and it chooses the same from the same certificates written again.
-func FuzzCACertificates(f *testing.F) {
-	id := sceptest.FixedIdentity(f)
-	f.Add(id.CAChain[0].Raw)
-	f.Add(mustBundle(f, id.CertificatesFor(scep.RAAndChain)))
-	f.Add(sceptest.Indefinite(mustBundle(f, id.CertificatesFor(scep.RAAndChain)), 100))
-	f.Add(mustBundle(f, []*x509.Certificate{sceptest.FixedDevice(f)}))
-	f.Fuzz(func(t *testing.T, body []byte) {
-		c, err := scep.ParseCACertificates(body)
-		if err != nil {
-			return
-		}
-		again, err := scep.ParseCACertificates(mustBundle(t, c.All))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !again.Signing.Equal(c.Signing) || !again.Encryption.Equal(c.Encryption) || !again.CA.Equal(c.CA) || len(again.All) != len(c.All) {
-			t.Errorf("%x: chosen differently when written again", body)
-		}
-	})
-}
-
-func mustBundle(t testing.TB, certs []*x509.Certificate) []byte {
-	t.Helper()
-	der, err := cms.MarshalCertificates(certs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return der
 }

@@ -3,7 +3,6 @@ package cms_test
 import (
 	"bytes"
 	"crypto"
-	"crypto/x509"
 	"encoding/asn1"
 	"errors"
 	"testing"
@@ -41,14 +40,11 @@ func typed(err error) bool {
 // FuzzSignedData parses and verifies; what was parsed can be signed again, and
 // comes back the same.
 func FuzzSignedData(f *testing.F) {
+	signer := fixedSigner(f)
 	nonce := cms.Attribute{Type: oidNonce, Value: []byte{4, 2, 0xab, 0xcd}}
 	f.Add(mustSign(f, []byte("content"), nonce))
 	f.Add(mustSign(f, nil))
-	bundle, err := cms.MarshalCertificates([]*x509.Certificate{sceptest.FixedDevice(f), sceptest.FixedCA(f).Certificate})
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(bundle)
+	f.Add(sceptest.Bundle(f, sceptest.FixedDevice(f), sceptest.FixedCA(f).Certificate))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, err := cms.ParseSignedData(b, limits)
 		if err != nil {
@@ -65,7 +61,7 @@ func FuzzSignedData(f *testing.F) {
 		} else if err := s.Verify(cert); err != nil {
 			mustBeTyped(t, err)
 		}
-		signAgain(t, s)
+		signAgain(t, s, signer)
 	})
 }
 
@@ -76,18 +72,22 @@ func mustBeTyped(t *testing.T, err error) {
 	}
 }
 
-func signAgain(t *testing.T, s *cms.SignedData) {
+func signAgain(t *testing.T, s *cms.SignedData, signer cms.Signer) {
 	t.Helper()
 	var attributes []cms.Attribute
 	value, ok := s.Attribute(oidNonce)
 	if ok {
 		attributes = []cms.Attribute{{Type: oidNonce, Value: value}}
 	}
-	again, err := cms.ParseSignedData(mustSign(t, s.Content, attributes...), limits)
+	der, err := cms.Sign(s.Content, attributes, signer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := again.Verify(sceptest.FixedDevice(t)); err != nil {
+	again, err := cms.ParseSignedData(der, limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Verify(signer.Certificate); err != nil {
 		t.Error(err)
 	}
 	same, also := again.Attribute(oidNonce)
@@ -100,7 +100,7 @@ func signAgain(t *testing.T, s *cms.SignedData) {
 // more than there were, and the same ones each time the message is sound.
 func FuzzEnvelopedData(f *testing.F) {
 	to := sceptest.FixedIdentity(f).Active.Encryption.Certificate
-	for _, c := range []cms.Cipher{cms.AES128CBC, cms.AES256CBC, cms.TripleDESCBC, cms.DESCBC} {
+	for _, c := range []cms.Cipher{cms.AES128CBC, cms.AES256CBC, cms.TripleDESCBC, cms.DESCBC, cms.AES128GCM, cms.AES256GCM} {
 		for _, transport := range []cms.KeyTransport{cms.PKCS1v15, cms.OAEPSHA1, cms.OAEPSHA256} {
 			der, err := cms.Encrypt([]byte("what is inside"), to, c, transport)
 			if err != nil {
@@ -117,17 +117,100 @@ func FuzzEnvelopedData(f *testing.F) {
 			return
 		}
 		for _, r := range e.Recipients {
-			once, err := e.Decrypt(r, key)
+			mustDecrypt(t, b, func() (cms.Plaintext, error) { return e.Decrypt(r, key) })
+		}
+	})
+}
+
+// mustDecrypt opens a message twice.
+func mustDecrypt(t *testing.T, message []byte, decrypt func() (cms.Plaintext, error)) {
+	t.Helper()
+	once, err := decrypt()
+	if err != nil {
+		mustBeTyped(t, err)
+		return
+	}
+	twice, err := decrypt()
+	if err != nil || len(once.Bytes) > len(message) {
+		t.Errorf("%d bytes, then %v", len(once.Bytes), err)
+	}
+	if bytes.Equal(once.Bytes, twice.Bytes) && once.Sound != twice.Sound {
+		t.Errorf("the same bytes are sound and not: %x", once.Bytes)
+	}
+}
+
+// FuzzPassword does the same for recipients that have a password.
+func FuzzPassword(f *testing.F) {
+	password := []byte("one-time")
+	for _, c := range []cms.Cipher{cms.AES128CBC, cms.AES256GCM, cms.TripleDESCBC} {
+		der, err := cms.EncryptToPassword([]byte("what is inside"), password, c)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(der)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		e, err := cms.ParseEnvelopedData(b)
+		if err != nil {
+			mustBeTyped(t, err)
+			return
+		}
+		for _, r := range e.PasswordRecipients[:min(1, len(e.PasswordRecipients))] {
+			mustDecrypt(t, b, func() (cms.Plaintext, error) { return e.DecryptWithPassword(r, password) })
+		}
+	})
+}
+
+// FuzzNextCA reads answers to GetNextCACert in all their nestings; what is read
+// is part of what was signed.
+func FuzzNextCA(f *testing.F) {
+	bundle := sceptest.Bundle(f, sceptest.FixedCA(f).Certificate)
+	f.Add(mustSign(f, bundle))
+	f.Add(mustSign(f, nil))
+	f.Add(bundle)
+	signer := sceptest.FixedDevice(f)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s, err := cms.ParseNextCA(b, limits)
+		if err != nil {
+			mustBeTyped(t, err)
+			return
+		}
+		if err := s.Verify(signer); err != nil {
+			mustBeTyped(t, err)
+		}
+		certs, err := s.NextCertificates(limits)
+		if len(certs) > limits.Certificates || err != nil && certs != nil {
+			t.Errorf("%d certificates, %v", len(certs), err)
+		}
+	})
+}
+
+// FuzzCRLs reads what answers GetCRL; what is read is written and read again.
+func FuzzCRLs(f *testing.F) {
+	crl, err := sceptest.FixedCA(f).CRL()
+	if err != nil {
+		f.Fatal(err)
+	}
+	der, err := cms.MarshalCRL(crl)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(der)
+	f.Add(sceptest.Bundle(f, sceptest.FixedDevice(f)))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		crls, err := cms.ParseCRLs(b, limits)
+		if err != nil {
+			mustBeTyped(t, err)
+			return
+		}
+		for _, crl := range crls {
+			der, err := cms.MarshalCRL(crl)
 			if err != nil {
-				mustBeTyped(t, err)
-				continue
+				t.Fatal(err)
 			}
-			twice, err := e.Decrypt(r, key)
-			if err != nil || len(once.Bytes) > len(b) {
-				t.Errorf("%d bytes, then %v", len(once.Bytes), err)
-			}
-			if bytes.Equal(once.Bytes, twice.Bytes) && once.Sound != twice.Sound {
-				t.Errorf("the same bytes are sound and not: %x", once.Bytes)
+			again, err := cms.ParseCRLs(der, limits)
+			if err != nil || len(again) != 1 || !bytes.Equal(again[0], crl) {
+				t.Errorf("%x came back as %x, %v", crl, again, err)
 			}
 		}
 	})
@@ -136,26 +219,14 @@ func FuzzEnvelopedData(f *testing.F) {
 // FuzzCertificates reads certs-only bundles; what it accepts can be written, and
 // is read as the same certificates.
 func FuzzCertificates(f *testing.F) {
-	for _, certs := range [][]*x509.Certificate{
-		{sceptest.FixedDevice(f)},
-		{sceptest.FixedDevice(f), sceptest.FixedCA(f).Certificate},
-	} {
-		der, err := cms.MarshalCertificates(certs)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(der)
-	}
+	f.Add(sceptest.Bundle(f, sceptest.FixedDevice(f)))
+	f.Add(sceptest.Bundle(f, sceptest.FixedDevice(f), sceptest.FixedCA(f).Certificate))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		certs, err := cms.ParseCertificates(b, limits)
 		if err != nil || len(certs) == 0 {
 			return
 		}
-		der, err := cms.MarshalCertificates(certs)
-		if err != nil {
-			t.Fatal(err)
-		}
-		again, err := cms.ParseCertificates(der, limits)
+		again, err := cms.ParseCertificates(sceptest.Bundle(t, certs...), limits)
 		if err != nil || len(again) != len(certs) {
 			t.Fatalf("%d certificates came back as %d, %v", len(certs), len(again), err)
 		}
