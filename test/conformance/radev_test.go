@@ -30,6 +30,7 @@ type devServer struct {
 	dir      string
 	greeting string
 	url      string
+	admin    string
 	ca       *x509.Certificate
 }
 
@@ -80,8 +81,11 @@ func (s *devServer) readGreeting(t *testing.T, out *bufio.Reader) {
 			t.Fatalf("the greeting ends early: %v\n%s", err, s.greeting)
 		}
 		s.greeting += line
-		if words := strings.Fields(line); len(words) == 2 && words[0] == "URL" {
+		switch words := strings.Fields(line); {
+		case len(words) == 2 && words[0] == "URL":
 			s.url = words[1]
+		case len(words) > 2 && words[0] == "Admin":
+			s.admin = strings.TrimSuffix(words[1], "/healthz,")
 		}
 	}
 	go func() { _, _ = io.Copy(io.Discard, out) }()
@@ -150,6 +154,7 @@ func TestRADev(t *testing.T) {
 	}
 	t.Run("PENDING", func(t *testing.T) { t.Parallel(); devLetsPoll(t, binary) })
 	t.Run("what it tells to try", func(t *testing.T) { t.Parallel(); devCommandsWork(t, binary) })
+	t.Run("README", func(t *testing.T) { t.Parallel(); devREADMEWorks(t, binary) })
 }
 
 func devEnrolsAndRenews(t *testing.T, s *devServer, client stock.Client) {
@@ -199,15 +204,8 @@ func devCommandsWork(t *testing.T, binary string) {
 	if !found {
 		t.Fatalf("no commands in\n%s", s.greeting)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), devLimit)
-	defer cancel()
 	dir := t.TempDir()
-	shell := exec.CommandContext(ctx, "sh", "-e", "-c", "# "+commands)
-	shell.Dir, shell.Env = dir, append(os.Environ(), "CHALLENGE="+devChallenge)
-	out, err := shell.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	out := inShell(t, dir, "CHALLENGE="+devChallenge+"\n# "+commands)
 	for _, name := range []string{"laptop1", "laptop2"} {
 		c := certificateIn(t, filepath.Join(dir, name+".pem"))
 		if err := c.CheckSignatureFrom(s.ca); err != nil || c.Subject.CommonName != name {
@@ -215,8 +213,44 @@ func devCommandsWork(t *testing.T, binary string) {
 		}
 	}
 	for _, want := range []string{"POSTPKIOperation", "SHA-256", "Renewal"} {
-		if !strings.Contains(string(out), want) {
+		if !strings.Contains(out, want) {
 			t.Errorf("GetCACaps lacks %s in\n%s", want, out)
 		}
+	}
+}
+
+// inShell runs commands until one fails, and returns what they print.
+func inShell(t *testing.T, dir, commands string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), devLimit)
+	defer cancel()
+	shell := exec.CommandContext(ctx, "sh", "-e", "-c", commands)
+	shell.Dir = dir
+	out, err := shell.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v in\n%s\n%s", err, commands, out)
+	}
+	return string(out)
+}
+
+// devREADMEWorks runs what the README tells a client to run, with this server's addresses.
+func devREADMEWorks(t *testing.T, binary string) {
+	t.Helper()
+	page, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, found := strings.Cut(string(page), "\n## On a laptop")
+	blocks := strings.Split(section, "```")
+	if !found || len(blocks) < 4 || !strings.Contains(blocks[1], "ra dev ") || !strings.HasPrefix(blocks[3], "sh\n") {
+		t.Fatal("the README does not show how to start a server and what to run against it")
+	}
+	s := startDev(t, binary)
+	mine := strings.NewReplacer("http://127.0.0.1:8080/scep", s.url, "http://127.0.0.1:8081", s.admin,
+		"/tmp/ra-dev", s.dir, "--password secret", "--password "+devChallenge)
+	dir := t.TempDir()
+	out := inShell(t, dir, mine.Replace(strings.TrimPrefix(blocks[3], "sh\n")))
+	if !strings.Contains(out, "cert.pem: OK") || !strings.Contains(out, `"configGeneration":1`) {
+		t.Errorf("the commands print\n%s", out)
 	}
 }
