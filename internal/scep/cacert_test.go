@@ -2,8 +2,8 @@ package scep_test
 
 import (
 	"crypto"
-	"crypto/md5"  //nolint:gosec // fingerprints as old profiles have them
-	"crypto/sha1" //nolint:gosec // likewise
+	"crypto/md5"
+	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/x509"
@@ -190,7 +190,7 @@ func TestPinCA(t *testing.T) {
 	}
 	raw := b.ca.Certificate.Raw
 	root := sha256.Sum256(b.ca.Root.Raw)
-	s1, s256, s384, s512, s224, m5 := sha1.Sum(raw), sha256.Sum256(raw), sha512.Sum384(raw), sha512.Sum512(raw), sha256.Sum224(raw), md5.Sum(raw) //nolint:gosec // see above
+	s1, s256, s384, s512, s224, m5 := sha1.Sum(raw), sha256.Sum256(raw), sha512.Sum384(raw), sha512.Sum512(raw), sha256.Sum224(raw), md5.Sum(raw)
 	ra := sha256.Sum256(b.id.Active.Signing.Certificate.Raw)
 	var colons []string
 	for _, octet := range s256 {

@@ -32,8 +32,8 @@ type HandlerConfig struct {
 	Logger   *slog.Logger // nil: slog.Default
 	Paths    []string     // prefixes of the paths served, in any letter case; none: every path
 
-	// Guard runs the cryptography of one message (once to open it, once to make
-	// the answer; never while the Backend decides), to bound how much of it
+	// Guard runs the cryptography of one exchange (once to open a message, once to
+	// make the answer; never while the Backend decides), to bound how much of it
 	// runs at a time. An error means that it was not run, and becomes HTTP 503.
 	// Nil runs it at once.
 	Guard func(ctx context.Context, work func()) error
@@ -239,18 +239,28 @@ func (h *Handler) decide(ctx context.Context, x *exchange, request *Request) {
 
 // answer makes a CertRep and sends it.
 func (h *Handler) answer(ctx context.Context, x *exchange, step Step, respond func() ([]byte, error)) {
-	var der []byte
-	var err error
-	if busy := h.Guard(ctx, func() { der, err = respond() }); busy != nil {
-		h.busy(ctx, x, busy)
-		return
-	}
-	if err != nil {
-		h.internalError(ctx, x, err)
+	der, ok := h.guarded(ctx, x, respond)
+	if !ok {
 		return
 	}
 	h.Observer.Observe(ctx, x.at(step))
 	x.write(typeMessage, der)
+}
+
+// guarded makes an answer inside Guard; if it is false, the device was told why
+// there is none.
+func (h *Handler) guarded(ctx context.Context, x *exchange, respond func() ([]byte, error)) ([]byte, bool) {
+	var der []byte
+	var err error
+	if busy := h.Guard(ctx, func() { der, err = respond() }); busy != nil {
+		h.busy(ctx, x, busy)
+		return nil, false
+	}
+	if err != nil {
+		h.internalError(ctx, x, err)
+		return nil, false
+	}
+	return der, true
 }
 
 // busy tells the device to come again.

@@ -36,17 +36,9 @@ func (h *Handler) getNextCACert(ctx context.Context, x *exchange) {
 		http.Error(x.w, "there is no next CA certificate", http.StatusNotFound)
 		return
 	}
-	var der []byte
-	var err error
-	if busy := h.Guard(ctx, func() { der, err = x.identity.NextCACertificates() }); busy != nil {
-		h.busy(ctx, x, busy)
-		return
+	if der, ok := h.guarded(ctx, x, x.identity.NextCACertificates); ok {
+		x.write(typeNextCACert, der)
 	}
-	if err != nil {
-		h.internalError(ctx, x, err)
-		return
-	}
-	x.write(typeNextCACert, der)
 }
 
 // GetNextCACert fetches the CA certificates that will follow (RFC 8894, section

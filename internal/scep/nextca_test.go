@@ -1,9 +1,13 @@
 package scep_test
 
 import (
+	"context"
 	"crypto"
 	"errors"
+	"io"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/scepter-pki/scepter/internal/scep"
@@ -42,6 +46,40 @@ func TestNoNextCACert(t *testing.T) {
 	if _, err := s.Identity().NextCACertificates(); err == nil {
 		t.Error("an answer without certificates")
 	}
+}
+
+// Signing takes its turn like all cryptography; a key that does not work breaks
+// one exchange.
+func TestGetNextCACertCannotBeSigned(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id := *b.id
+	id.NextCA = b.ca.Chain()
+	broken := id
+	broken.NextCASigner = &scep.Credential{Certificate: b.ca.Certificate, Key: brokenKey{b.ca.Key}}
+	for want, c := range map[int]scep.HandlerConfig{
+		http.StatusServiceUnavailable: {
+			Identity: func() *scep.Identity { return &id },
+			Guard:    func(context.Context, func()) error { return errors.New("full") },
+		},
+		http.StatusInternalServerError: {Identity: func() *scep.Identity { return &broken }},
+	} {
+		c.Settings = func() scep.Settings { return scep.Settings{} }
+		c.Logger = slog.New(slog.DiscardHandler)
+		w := httptest.NewRecorder()
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/scep?operation=GetNextCACert", http.NoBody)
+		scep.NewHandler(c).ServeHTTP(w, r)
+		if w.Code != want {
+			t.Errorf("HTTP %d, want %d", w.Code, want)
+		}
+	}
+}
+
+// brokenKey is a key whose token was pulled out.
+type brokenKey struct{ crypto.Signer }
+
+func (brokenKey) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
+	return nil, errors.New("no token")
 }
 
 // An answer that the present CA has not signed is worth nothing, also if the next
