@@ -98,12 +98,12 @@ func (o *devOptions) run(ctx context.Context, out, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	go o.greet(ctx, server, newGreeting(o, home.CA, listeners), out)
+	go greet(ctx, server, newGreeting(o, home.CA, listeners), out)
 	return server.Run(ctx, listeners)
 }
 
 // greet prints once a device would be served.
-func (o *devOptions) greet(ctx context.Context, server *ra.Server, g *greeting, out io.Writer) {
+func greet(ctx context.Context, server *ra.Server, g *greeting, out io.Writer) {
 	select {
 	case <-server.Ready():
 		_ = g.write(out) // a reader who has gone does not stop the server

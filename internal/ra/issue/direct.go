@@ -44,8 +44,9 @@ func (d *Direct) Await(_ context.Context, r *Record) *Record { return r }
 
 // Record implements Issuer: it makes the certificate.
 func (d *Direct) Record(_ context.Context, o Order) (*Record, error) {
-	r := &Record{Template: o.Template, CSR: o.CSR, Usages: o.Grant.Usages, created: d.Now()}
-	if d.Now().After(d.CA.NotAfter) {
+	now := d.Now()
+	r := &Record{Template: o.Template, CSR: o.CSR, Usages: o.Grant.Usages, created: now}
+	if now.After(d.CA.NotAfter) {
 		r.State, r.Message = Failed, "the CA's certificate has expired"
 		return r, nil
 	}

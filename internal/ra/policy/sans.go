@@ -181,8 +181,8 @@ func (r sanRules) judge(sans []generalName) error {
 // dnsSyntax is a host name without wildcard and final dot; devices do use underscores.
 var dnsSyntax = regexp.MustCompile(`^[a-z0-9_]([-a-z0-9_]{0,61}[a-z0-9_])?(\.[a-z0-9_]([-a-z0-9_]{0,61}[a-z0-9_])?)*$`)
 
-// Anything, as a DNS suffix or an e-mail domain, allows every one. The API does not
-// let it in; it is for servers that are tried out.
+// Anything allows every name where it is a DNS suffix or an e-mail domain. The API
+// does not let it in; it is for servers that are tried out.
 const Anything = "*"
 
 // maxDNSName is the longest host name in bytes (RFC 1035, section 2.3.4).
