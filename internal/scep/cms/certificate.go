@@ -2,7 +2,7 @@ package cms
 
 import (
 	"bytes"
-	"crypto/sha1" //nolint:gosec // names a key, protects nothing
+	"crypto/sha1" // names a key, protects nothing
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"

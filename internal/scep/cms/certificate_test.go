@@ -3,7 +3,7 @@ package cms
 import (
 	"crypto"
 	"crypto/rand"
-	"crypto/sha1" //nolint:gosec // names a key
+	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"

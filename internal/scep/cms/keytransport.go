@@ -71,6 +71,9 @@ func oaepReadings(parameters cryptobyte.String) ([]crypto.DecrypterOpts, error) 
 	if err != nil {
 		return nil, err
 	}
+	if options.Hash == crypto.MD5 || options.MGFHash == crypto.MD5 { // nobody's; MD5 is for old signatures
+		return nil, &UnsupportedAlgorithmError{Use: "key transport", OID: DigestOID(crypto.MD5)}
+	}
 	if options.MGFHash != 0 {
 		return []crypto.DecrypterOpts{options}, nil
 	}

@@ -36,7 +36,7 @@ var costly = map[string]func(t testing.TB, n int) []byte{
 	"GCM": func(t testing.TB, n int) []byte {
 		return mustEncrypt(t, make([]byte, n), rsaKey(t), AES128GCM, PKCS1v15)
 	},
-	"encrypted content in pieces": func(t testing.TB, n int) []byte { return inPieces(t, n) },
+	"encrypted content in pieces": inPieces,
 }
 
 func endless(contents []byte) []byte {
