@@ -34,9 +34,9 @@ type Plaintext struct {
 }
 
 // ParseEnvelopedData reads a ContentInfo in DER with an EnvelopedData or an
-// AuthEnvelopedData of type id-data. Recipients of other kinds than key transport
-// and password are left out. It wraps ErrEncoding or returns
-// *UnsupportedAlgorithmError.
+// AuthEnvelopedData. Versions, and the type it gives its content, are not looked
+// at; recipients of other kinds than key transport and password are left out. It
+// wraps ErrEncoding or returns *UnsupportedAlgorithmError.
 //
 // AES-GCM is read in an EnvelopedData too, with the MAC at the end of the
 // ciphertext, which is how smallstep/pkcs7 writes it.
@@ -45,9 +45,8 @@ func ParseEnvelopedData(der []byte) (*EnvelopedData, error) {
 	if err != nil {
 		return nil, err
 	}
-	var version int
 	var recipients cryptobyte.String
-	if !body.ReadASN1Integer(&version) || !body.SkipOptionalASN1(tag0) ||
+	if !body.SkipASN1(cbasn1.INTEGER) || !body.SkipOptionalASN1(tag0) ||
 		!body.ReadASN1(&recipients, cbasn1.SET) {
 		return nil, malformed("EnvelopedData")
 	}

@@ -17,8 +17,7 @@ type Recipient struct {
 }
 
 func readKeyTransRecipient(in cryptobyte.String) (r Recipient, ok bool) {
-	var version int
-	if !in.ReadASN1Integer(&version) {
+	if !in.SkipASN1(cbasn1.INTEGER) { // the version
 		return r, false
 	}
 	if r.ID, ok = readIdentifier(&in); !ok {

@@ -38,10 +38,9 @@ type PasswordRecipient struct {
 var passwordRecipientTag = cbasn1.Tag(3).ContextSpecific().Constructed()
 
 func readPasswordRecipient(in cryptobyte.String) (r PasswordRecipient, ok bool) {
-	var version int
 	var derivation cryptobyte.String
 	var present bool
-	if !in.ReadASN1Integer(&version) || !in.ReadOptionalASN1(&derivation, &present, tag0) {
+	if !in.SkipASN1(cbasn1.INTEGER) || !in.ReadOptionalASN1(&derivation, &present, tag0) {
 		return r, false
 	}
 	if present {

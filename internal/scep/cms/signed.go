@@ -91,8 +91,7 @@ func ParseSignedData(der []byte, l Limits) (*SignedData, error) {
 // readSignedData reads the contents of a SignedData of any type.
 func readSignedData(in cryptobyte.String, l Limits) (*SignedData, error) {
 	s := &SignedData{}
-	var version int
-	if !in.ReadASN1Integer(&version) || !in.SkipASN1(cbasn1.SET) {
+	if !in.SkipASN1(cbasn1.INTEGER) || !in.SkipASN1(cbasn1.SET) { // version, digestAlgorithms
 		return nil, malformed("SignedData")
 	}
 	if err := s.readContent(&in); err != nil {
@@ -194,9 +193,8 @@ func readSignerInfos(in *cryptobyte.String, maxAttributes int) (*signerInfo, err
 
 func readSignerInfo(in cryptobyte.String, maxAttributes int) (*signerInfo, error) {
 	si := &signerInfo{}
-	var version int
 	var ok bool
-	if !in.ReadASN1Integer(&version) {
+	if !in.SkipASN1(cbasn1.INTEGER) {
 		return nil, malformed("SignerInfo version")
 	}
 	if si.id, ok = readIdentifier(&in); !ok {
