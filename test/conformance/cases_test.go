@@ -86,13 +86,23 @@ func mustSay(t *testing.T, err error, what string) {
 }
 
 func renews(t *testing.T, c client) string {
+	var seen []string
+	for _, each := range append([]stock.Client{c.Client}, c.renewing...) {
+		seen = append(seen, renewsBy(t, c, each))
+	}
+	return strings.Join(seen, "; ")
+}
+
+// renewsBy renews with a client's certificate alone.
+func renewsBy(t *testing.T, c client, by stock.Client) string {
+	t.Helper()
 	s := newScene(t, c.options())
 	old := s.mustEnrol(t, c, s.request())
 	ctx, cancel := context.WithTimeout(t.Context(), clientLimit)
 	defer cancel()
 	r := s.request()
 	r.Challenge = ""
-	renewed, err := c.Renew(ctx, t.TempDir(), old, r)
+	renewed, err := by.Renew(ctx, t.TempDir(), old, r)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,11 +29,10 @@ func (l legacy) settings() scep.Settings {
 }
 
 var (
-	des       = legacy{v1alpha1.SingleDES}
-	md5       = legacy{v1alpha1.MD5}
-	sha1      = legacy{v1alpha1.SHA1}
-	sha1des   = legacy{v1alpha1.SHA1, v1alpha1.SingleDES}
-	tripleDES = legacy{v1alpha1.TripleDES}
+	allowMD5        = legacy{v1alpha1.MD5}
+	allowSHA1       = legacy{v1alpha1.SHA1}
+	allowSHA1AndDES = legacy{v1alpha1.SHA1, v1alpha1.SingleDES}
+	allow3DES       = legacy{v1alpha1.TripleDES}
 )
 
 // client is a client as it comes, and what there is to know of it.
@@ -49,6 +48,8 @@ type client struct {
 	refusal, shortChain string
 	// alwaysPOST says that it takes no notice of a GetCACaps without POSTPKIOperation.
 	alwaysPOST bool
+	// renewing are its other ways to renew.
+	renewing []stock.Client
 	// large makes its requests large in a way that it can be asked to.
 	large func(*stock.Request)
 	ways  []way
@@ -83,10 +84,10 @@ func strongSwan() client {
 			{told: "as it comes", Client: with()},
 			{told: "`--digest sha384`", Client: with("--digest", "sha384")},
 			{told: "`--digest sha512`", Client: with("--digest", "sha512")},
-			{told: "`--digest sha1`", Client: with("--digest", "sha1"), legacy: sha1},
+			{told: "`--digest sha1`", Client: with("--digest", "sha1"), legacy: allowSHA1},
 			{told: "`--digest sha224`", Client: with("--digest", "sha224"), refused: "SHA-224"},
 			{told: "`--rsa-padding pss`", Client: with("--rsa-padding", "pss")},
-			{told: "`--cipher des3`", Client: with("--cipher", "des3"), legacy: tripleDES},
+			{told: "`--cipher des3`", Client: with("--cipher", "des3"), legacy: allow3DES},
 		},
 	}
 }
@@ -97,12 +98,13 @@ func certmonger() client {
 	return client{
 		name: "certmonger", version: packaged("certmonger", 3), from: "Debian `certmonger`",
 		Client: with(""), refusal: "CA_REJECTED", shortChain: "certificate verify error", large: manyNames,
+		renewing: []stock.Client{&stock.Certmonger{Run: local, Rekey: true}},
 		ways: []way{
 			{told: "as it comes", Client: with("")},
 			{told: "`digest = sha384`", Client: digest("sha384")},
 			{told: "`digest = sha512`", Client: digest("sha512")},
-			{told: "`digest = sha1`", Client: digest("sha1"), legacy: sha1},
-			{told: "GetCACaps without AES", Client: with(""), hide: []string{"AES", "SCEPStandard"}, legacy: tripleDES},
+			{told: "`digest = sha1`", Client: digest("sha1"), legacy: allowSHA1},
+			{told: "GetCACaps without AES", Client: with(""), hide: []string{"AES", "SCEPStandard"}, legacy: allow3DES},
 			{told: "GetCACaps without AES and DES3", Client: with(""), hide: []string{"AES", "DES3", "SCEPStandard"}},
 			{told: "GetCACaps without SHA-2", Client: with(""), hide: []string{"SHA-256", "SHA-384", "SHA-512", "SCEPStandard"}},
 		},
@@ -113,8 +115,8 @@ func scepClient() client {
 	c := &stock.ScepClient{Run: local}
 	return client{
 		name: "micromdm `scepclient`", version: packaged("scep", 3), from: "Debian `scep`",
-		Client: c, refusal: "badRequest", legacy: sha1des, large: longName,
-		ways: []way{{told: "as it comes", Client: c, legacy: sha1des}},
+		Client: c, refusal: "badRequest", legacy: allowSHA1AndDES, large: longName,
+		ways: []way{{told: "as it comes", Client: c, legacy: allowSHA1AndDES}},
 	}
 }
 
@@ -124,10 +126,10 @@ func laterScepClient(bin string) client {
 	}
 	return client{
 		name: "micromdm `scepclient`", version: required("github.com/micromdm/scep/v2"), from: "Go module `github.com/micromdm/scep/v2`",
-		Client: with(), refusal: "badRequest", legacy: sha1des, large: longName,
+		Client: with(), refusal: "badRequest", legacy: allowSHA1AndDES, large: longName,
 		ways: []way{
-			{told: "as it comes", Client: with(), legacy: sha1des},
-			{told: "`-key-encipherment-selector`", Client: with("-key-encipherment-selector"), legacy: sha1des},
+			{told: "as it comes", Client: with(), legacy: allowSHA1AndDES},
+			{told: "`-key-encipherment-selector`", Client: with("-key-encipherment-selector"), legacy: allowSHA1AndDES},
 		},
 	}
 }
@@ -143,14 +145,14 @@ func smallstep(bin string) client {
 		name: "smallstep's messages", version: required("github.com/smallstep/pkcs7"), from: "Go modules `github.com/smallstep/scep`, `pkcs7`",
 		Client: modern(), refusal: "badRequest", large: manyNames,
 		ways: []way{
-			{told: "the library's defaults", Client: with(), legacy: sha1des},
+			{told: "the library's defaults", Client: with(), legacy: allowSHA1AndDES},
 			{told: "AES-128-CBC, SHA-256", Client: modern()},
 			{told: "AES-256-CBC, SHA-256", Client: modern("-cipher", "AES-256-CBC")},
 			{told: "AES-128-GCM, SHA-256", Client: modern("-cipher", "AES-128-GCM")},
 			{told: "AES-256-GCM, SHA-256", Client: modern("-cipher", "AES-256-GCM")},
 			{told: "AES-128-CBC, SHA-384", Client: modern("-digest", "SHA-384")},
 			{told: "AES-128-CBC, SHA-512", Client: modern("-digest", "SHA-512")},
-			{told: "AES-128-CBC, SHA-1", Client: modern("-digest", "SHA-1"), legacy: sha1},
+			{told: "AES-128-CBC, SHA-1", Client: modern("-digest", "SHA-1"), legacy: allowSHA1},
 			{told: "OAEP with SHA-1", Client: modern("-transport", "OAEP-SHA-1")},
 			{told: "OAEP with SHA-256", Client: modern("-transport", "OAEP-SHA-256")},
 		},
@@ -178,7 +180,7 @@ func openssl() client {
 			{told: "`-aes-128-gcm`", Client: encrypt("-aes-128-gcm")},
 			{told: "`-aes-192-gcm`", Client: encrypt("-aes-192-gcm")},
 			{told: "`-aes-256-gcm`", Client: encrypt("-aes-256-gcm")},
-			{told: "`-des3`", Client: encrypt("-des3"), legacy: tripleDES},
+			{told: "`-des3`", Client: encrypt("-des3"), legacy: allow3DES},
 			{told: "`-des`", Client: encrypt("-des"), impossible: "unsupported"},
 			{told: "`-aes-128-cbc -stream`", Client: encrypt("-aes-128-cbc", "-stream")},
 			{told: "`-aes-128-cbc -keyid`", Client: encrypt("-aes-128-cbc", "-keyid")},
@@ -186,8 +188,8 @@ func openssl() client {
 			{told: "`rsa_oaep_md:sha256`", Client: oaep("sha256")},
 			{told: "`-md sha384`", Client: sign("sha384", false)},
 			{told: "`-md sha512`", Client: sign("sha512", false)},
-			{told: "`-md sha1`", Client: sign("sha1", false), legacy: sha1},
-			{told: "`-md md5`", Client: sign("md5", false), legacy: md5},
+			{told: "`-md sha1`", Client: sign("sha1", false), legacy: allowSHA1},
+			{told: "`-md md5`", Client: sign("md5", false), legacy: allowMD5},
 			{told: "`rsa_padding_mode:pss`", Client: sign("sha256", true)},
 			{told: "`rsa_padding_mode:pss -md sha512`", Client: sign("sha512", true)},
 			{told: "`genpkey -algorithm EC`", Client: ec, ec: true},

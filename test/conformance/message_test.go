@@ -13,15 +13,16 @@ import (
 // message is what everybody can read of a pkiMessage, who has no key. The structures
 // are those of RFC 5652 for encoding/asn1: the engine's own reader is what is tested.
 type message struct {
-	messageType string
-	status      string
-	failInfo    string
-	digest      string
-	signature   string
-	cipher      string
-	transport   string
-	// signerIssuer is the DER of the name of who issued the signer's certificate.
-	signerIssuer []byte
+	// attributes are those with one value, by object identifier.
+	attributes map[string]asn1.RawValue
+	digest     string
+	signature  string
+	cipher     string
+	transport  string
+	// signer names the certificate that the message is signed with.
+	signer issuerAndSerial
+	// envelope is the content, in DER.
+	envelope []byte
 }
 
 type contentInfo struct {
@@ -120,6 +121,9 @@ const (
 	attributeMessageType = "2.16.840.1.113733.1.9.2"
 	attributeStatus      = "2.16.840.1.113733.1.9.3"
 	attributeFailInfo    = "2.16.840.1.113733.1.9.4"
+	attributeSenderNonce = "2.16.840.1.113733.1.9.5"
+	attributeRecipient   = "2.16.840.1.113733.1.9.6"
+	attributeTransaction = "2.16.840.1.113733.1.9.7"
 )
 
 // readMessage reads a pkiMessage as far as it is one; nil if it is none.
@@ -137,10 +141,7 @@ func readMessage(ber []byte) *message {
 	m := &message{digest: name(signer.Digest.Algorithm), signature: name(signer.Algorithm.Algorithm)}
 	m.readAttributes(signer.Attributes.Bytes)
 	m.readEnvelope(signed.Content.Content)
-	var by issuerAndSerial
-	if unmarshal(signer.Signer.FullBytes, &by) {
-		m.signerIssuer = by.Issuer.FullBytes
-	}
+	unmarshal(signer.Signer.FullBytes, &m.signer)
 	return m
 }
 
@@ -150,17 +151,15 @@ func unmarshal(der []byte, into any) bool {
 }
 
 func (m *message) readAttributes(rest []byte) {
-	fields := map[string]*string{
-		attributeMessageType: &m.messageType, attributeStatus: &m.status, attributeFailInfo: &m.failInfo,
-	}
+	m.attributes = map[string]asn1.RawValue{}
 	for len(rest) > 0 {
 		var a attribute
 		var err error
 		if rest, err = asn1.Unmarshal(rest, &a); err != nil {
 			return
 		}
-		if field := fields[a.Type.String()]; field != nil && len(a.Values) > 0 {
-			*field = string(a.Values[0].Bytes)
+		if len(a.Values) == 1 {
+			m.attributes[a.Type.String()] = a.Values[0]
 		}
 	}
 }
@@ -175,6 +174,7 @@ func (m *message) readEnvelope(ber []byte) {
 	if !unmarshal(der, &outer) || !unmarshal(outer.Content.Bytes, &enveloped) {
 		return
 	}
+	m.envelope = der
 	m.cipher = name(enveloped.Content.Algorithm.Algorithm)
 	var recipient keyTransport
 	if len(enveloped.Recipients) == 0 {
@@ -192,21 +192,23 @@ func (m *message) algorithms() []string {
 	return []string{m.cipher, m.transport, m.digest, m.signature}
 }
 
-func (m *message) typeName() string { return scep.MessageType(m.number(m.messageType)).String() }
+func (m *message) typeName() string {
+	return scep.MessageType(m.number(attributeMessageType)).String()
+}
 
-func (m *message) statusName() string { return scep.PKIStatus(m.number(m.status)).String() }
+func (m *message) statusName() string { return scep.PKIStatus(m.number(attributeStatus)).String() }
 
 // failInfoName is "" if there is none.
 func (m *message) failInfoName() string {
-	if m.failInfo == "" {
+	if _, ok := m.attributes[attributeFailInfo]; !ok {
 		return ""
 	}
-	return scep.FailInfo(m.number(m.failInfo)).String()
+	return scep.FailInfo(m.number(attributeFailInfo)).String()
 }
 
-// number is what a text of digits says, -1 for any other.
-func (*message) number(text string) int {
-	n, err := strconv.Atoi(text)
+// number is that of an attribute of digits, -1 if it is none.
+func (m *message) number(attribute string) int {
+	n, err := strconv.Atoi(string(m.attributes[attribute].Bytes))
 	if err != nil {
 		return -1
 	}

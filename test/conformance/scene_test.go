@@ -68,5 +68,5 @@ func (s *scene) mustEnrol(t *testing.T, c stock.Client, r stock.Request) *stock.
 
 // signedByOurs says whether the signer has a certificate of the CA.
 func (s *scene) signedByOurs(m *message) bool {
-	return bytes.Equal(m.signerIssuer, s.CA.Certificate.RawSubject)
+	return bytes.Equal(m.signer.Issuer.FullBytes, s.CA.Certificate.RawSubject)
 }

@@ -21,6 +21,8 @@ type Certmonger struct {
 	Run Runner
 	// Config is its certmonger.conf.
 	Config string
+	// Rekey has Renew make a new key.
+	Rekey bool
 }
 
 // Name implements Client.
@@ -38,14 +40,19 @@ func (c *Certmonger) Enrol(ctx context.Context, dir string, r Request) (*Identit
 	return c.session(ctx, dir, r, getcert(dir, args))
 }
 
-// Renew implements Client: certmonger tracks the certificate that is there and
-// "rekeys" it, which makes a new key and a PKCSReq that the old one signs.
+// Renew implements Client: certmonger tracks the certificate that is there and is told
+// to "resubmit", as it does by itself when a certificate nears its end, or to "rekey".
 func (c *Certmonger) Renew(ctx context.Context, dir string, old *Identity, r Request) (*Identity, error) {
 	if err := copyIdentity(dir, old); err != nil {
 		return nil, err
 	}
 	track := getcert(dir, []string{"start-tracking", "-k", filepath.Join(dir, keyFile)})
-	return c.session(ctx, dir, r, track, "getcert rekey -i device")
+	renew := "resubmit"
+	if c.Rekey {
+		renew = "rekey"
+	}
+	// It waits (-w) so that what is looked at next is not what was before.
+	return c.session(ctx, dir, r, track, "getcert "+renew+" -i device -w || :")
 }
 
 // getcert is a command line of it for the request "device" and the CA "ca".
