@@ -114,8 +114,9 @@ var open = []Requirement{
 	{
 		ID: "A18", Section: "3.3.4, 4.5, 4.6", Binds: Server, Strength: Open,
 		Text:  "Who may ask for a certificate or CRL, and for which?",
-		Where: []string{"settings.go:Settings", "reply.go:isQuery"},
-		Note:  "Nobody, unless a setting says so; then the Backend decides. RA endpoints answer neither",
+		Where: []string{"settings.go:Settings", "../ra/unanswerable.go:refuseAll"},
+		Tests: []string{"internal/ra:TestQueries"},
+		Note:  "Nobody, unless a setting says so; then the Backend decides. Our RA answers neither, and says so",
 	},
 	{
 		ID: "A19", Section: "2.3, 2.4", Binds: Server, Strength: Open,

@@ -108,8 +108,8 @@ var section2 = []Requirement{
 		ID: "R2.4-1", Section: "2.4", Binds: Server, Strength: Recommended,
 		Text:   "A challengePassword is good for one enrolment",
 		Status: Deviates,
-		Where:  []string{"../ra/challenge/static.go:Static"},
-		Tests:  []string{"internal/ra/challenge:TestStatic"},
+		Where:  []string{"../ra/challenge/static.go:Static", "../ra/unanswerable.go:checkAnswerable"},
+		Tests:  []string{"internal/ra/challenge:TestStatic", "internal/ra:TestKeysThatCannotDecrypt"},
 		Note:   "Static passwords are all there is so far; the engine itself knows nothing of challenges. Devices whose answer would be encrypted with the password are refused for that reason",
 	},
 	{
@@ -181,14 +181,16 @@ var section2 = []Requirement{
 	{
 		ID: "R2.6-1", Section: "2.6", Binds: Both, Strength: Fact,
 		Text:  "GetCert is for a client's own certificates; it is not a directory",
-		Where: []string{"settings.go:Settings", "reply.go:Reply"},
-		Note:  "Off unless an endpoint says so, and then its Backend decides who gets what",
+		Where: []string{"settings.go:Settings", "../ra/unanswerable.go:errNoGetCert"},
+		Tests: []string{"internal/ra:TestQueries"},
+		Note:  "The engine leaves it to the Backend who gets what. Our RA gives nobody anything",
 	},
 	{
 		ID: "R2.7-1", Section: "2.7", Binds: Client, Strength: May,
 		Text:  "Gets CRLs from the CA's distribution points, or by GetCRL if there is nothing else",
-		Where: []string{"content.go:requestRules"},
-		Note:  "Which distribution points certificates name is the issuer's affair",
+		Where: []string{"content.go:requestRules", "../ra/unanswerable.go:errNoGetCRL"},
+		Tests: []string{"internal/ra:TestQueries"},
+		Note:  "Which distribution points certificates name is the issuer's affair; our RA sends who asks there",
 	},
 	{
 		ID: "R2.7-2", Section: "2.7", Binds: Server, Strength: Fact,
@@ -204,20 +206,20 @@ var section2 = []Requirement{
 	{
 		ID: "R2.9-1", Section: "2.9", Binds: Both, Strength: Must,
 		Text:  "Everybody can do GetCACaps, GetCACert, PKCSReq with its answers, POST, AES-128-CBC and SHA-256",
-		Where: []string{"settings.go:Settings"},
-		Note:  "These can not be switched off",
+		Where: []string{"algorithms.go:digestRules", "algorithms.go:cipherRules", "handler.go:NewHandler"},
+		Note:  "They cannot be switched off",
 	},
 	{
 		ID: "R2.9-2", Section: "2.9", Binds: Both, Strength: May,
 		Text:  "PKIOperation by GET, triple DES and SHA-1 are possible besides",
-		Where: []string{"settings.go:Settings", "query.go:decodeMessage"},
+		Where: []string{"algorithms.go:digestRules", "algorithms.go:cipherRules", "query.go:decodeMessage"},
 		Note:  "GET is always on. The two algorithms are a setting each, which GetCACaps follows",
 	},
 	{
 		ID: "R2.9-3", Section: "2.9", Binds: Both, Strength: MustNot,
 		Text:   "Single DES and MD5 are not supported",
 		Status: Deviates,
-		Where:  []string{"settings.go:Settings"},
-		Note:   "As the RFC says unless an endpoint sets AllowDES or AllowMD5, for devices that can do nothing else. Even then they are only read: never announced, never written",
+		Where:  []string{"algorithms.go:digestRules", "algorithms.go:cipherRules", "../ra/reload/snapshot.go:newSettings"},
+		Note:   "As the RFC says, unless an endpoint lists them among its legacy algorithms, for devices that can do nothing else. Even then they are only read: never announced, never written",
 	},
 }
