@@ -98,8 +98,8 @@ func (c *Certmonger) session(ctx context.Context, dir string, r Request, command
 	if err != nil {
 		return nil, err
 	}
-	args := append(environment, "/usr/lib/certmonger/certmonger-session", "-L", "-n", "-c", "sh "+filepath.Join(home, "script"))
-	if _, err := output(c.Run(ctx, "env", args...), c.Name()); err != nil {
+	daemon := []string{"/usr/lib/certmonger/certmonger-session", "-L", "-n", "-c", "sh " + filepath.Join(home, "script")}
+	if _, err := output(c.Run(ctx, "env", append(environment, daemon...)...), c.Name()); err != nil {
 		return nil, err
 	}
 	if exit := readText(filepath.Join(home, "exit")); exit != "0" {

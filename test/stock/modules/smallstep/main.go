@@ -81,7 +81,7 @@ func (d *device) run() error {
 	if err := reply.DecryptPKIEnvelope(request.SignerCert, key); err != nil {
 		return fmt.Errorf("decrypt the answer: %w", err)
 	}
-	return os.WriteFile(d.out, encode(reply.CertRepMessage.Certificate), 0o600)
+	return os.WriteFile(d.out, encode(reply.Certificate), 0o600)
 }
 
 var ciphers = map[string]int{
@@ -172,16 +172,12 @@ func selfSign(key *rsa.PrivateKey, csr *x509.CertificateRequest) (*x509.Certific
 }
 
 func (d *device) caCertificates() ([]*x509.Certificate, error) {
-	response, err := http.Get(d.url + "?operation=GetCACert")
+	body, err := get(d.url + "?operation=GetCACert")
 	if err != nil {
 		return nil, err
 	}
-	body, err := content(response)
-	if err != nil {
-		return nil, err
-	}
-	if response.Header.Get("Content-Type") == "application/x-x509-ca-cert" {
-		return x509.ParseCertificates(body)
+	if one, err := x509.ParseCertificate(body); err == nil {
+		return []*x509.Certificate{one}, nil
 	}
 	return scep.CACerts(body)
 }
@@ -209,33 +205,35 @@ func (d *device) exchange(message []byte, ca []*x509.Certificate) (*scep.PKIMess
 
 // send posts a message, or sends it by GET to a server that does not list POSTPKIOperation.
 func (d *device) send(message []byte) ([]byte, error) {
-	response, err := http.Get(d.url + "?operation=GetCACaps")
-	if err != nil {
-		return nil, err
-	}
-	capabilities, err := content(response)
+	capabilities, err := get(d.url + "?operation=GetCACaps")
 	if err != nil {
 		return nil, err
 	}
 	target := d.url + "?operation=PKIOperation"
 	if bytes.Contains(capabilities, []byte("POSTPKIOperation")) {
-		response, err = http.Post(target, "application/x-pki-message", bytes.NewReader(message))
-	} else {
-		response, err = http.Get(target + "&message=" + url.QueryEscape(base64.StdEncoding.EncodeToString(message)))
+		return do(http.MethodPost, target, message)
 	}
+	return get(target + "&message=" + url.QueryEscape(base64.StdEncoding.EncodeToString(message)))
+}
+
+func get(target string) ([]byte, error) { return do(http.MethodGet, target, nil) }
+
+// do is the body of the answer to a request.
+func do(method, target string, message []byte) ([]byte, error) {
+	request, err := http.NewRequest(method, target, bytes.NewReader(message))
 	if err != nil {
 		return nil, err
 	}
-	return content(response)
-}
-
-func content(response *http.Response) ([]byte, error) {
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err == nil && response.StatusCode != http.StatusOK {
-		err = errors.New(response.Status)
+	request.Header.Set("Content-Type", "application/x-pki-message")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
 	}
-	return body, err
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		return nil, errors.New(response.Status)
+	}
+	return io.ReadAll(response.Body)
 }
 
 func readKey(file string) (*rsa.PrivateKey, error) {
