@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -57,7 +58,10 @@ type process struct {
 // start waits until the process has greeted.
 func start(t *testing.T, dir string, more ...string) *process {
 	t.Helper()
-	args := append([]string{"--dir", dir, "--challenge", "secret", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}, more...)
+	args := append([]string{"--dir", dir, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}, more...)
+	if !slices.Contains(more, "--allow-anyone") {
+		args = append(args, "--challenge", "secret")
+	}
 	p := &process{Cmd: program(t, args...)}
 	p.Stderr = &p.stderr
 	stdout, err := p.StdoutPipe()
@@ -167,6 +171,17 @@ func TestDevIssueDelay(t *testing.T) {
 	p.stop(t)
 }
 
+func TestDevAllowsAnyone(t *testing.T) {
+	t.Parallel()
+	p := start(t, t.TempDir(), "--allow-anyone")
+	key := sceptest.RSAKey(t, 2)
+	result, err := p.client(t).Enrol(t.Context(), scep.EnrolRequest{Key: key, CSR: sceptest.CSR(t, key, sceptest.CSROptions{})})
+	if err != nil || result.Status != scep.StatusSuccess {
+		t.Errorf("without a challenge: %+v (%v)", result, err)
+	}
+	p.stop(t)
+}
+
 func TestDevAdmin(t *testing.T) {
 	t.Parallel()
 	p := start(t, t.TempDir())
@@ -177,8 +192,8 @@ func TestDevAdmin(t *testing.T) {
 		"/status":  `"configGeneration":1`,
 		"/metrics": `scepter_ra_enrolments_total{reason="",result="success"} 1`,
 	} {
-		if body := get(t, p.admin+path); !strings.Contains(body, want) {
-			t.Errorf("%s: no %q in %s", path, want, body)
+		if status, body := get(t, p.admin+path); status != http.StatusOK || !strings.Contains(body, want) {
+			t.Errorf("%s: status %d, no %q in %s", path, status, want, body)
 		}
 	}
 	p.stop(t)
@@ -191,24 +206,6 @@ func TestDevAdmin(t *testing.T) {
 	if strings.Contains(records, "certificateRequest") {
 		t.Error("the records speak of CertificateRequests")
 	}
-}
-
-func get(t *testing.T, url string) string {
-	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(response.Body)
-	if err != nil || response.StatusCode != http.StatusOK {
-		t.Errorf("%s: status %d (%v)", url, response.StatusCode, err)
-	}
-	return string(body)
 }
 
 func TestDevKeepsTheChallengeToItself(t *testing.T) {

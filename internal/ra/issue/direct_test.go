@@ -56,19 +56,6 @@ func newOrder(t testing.TB, key *ecdsa.PrivateKey) Order {
 	}
 }
 
-func csrOf(t testing.TB, key *ecdsa.PrivateKey, template *x509.CertificateRequest) *x509.CertificateRequest {
-	t.Helper()
-	der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	csr, err := x509.ParseCertificateRequest(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return csr
-}
-
 func directly(t testing.TB, d *Direct, o Order) *x509.Certificate {
 	t.Helper()
 	r, err := d.Record(t.Context(), o)
