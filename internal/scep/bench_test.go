@@ -254,7 +254,10 @@ func post(ctx context.Context, h http.Handler, message []byte) error {
 
 // serve posts a message to a handler without a network.
 func serve(ctx context.Context, h http.Handler, message []byte) *httptest.ResponseRecorder {
-	request := httptest.NewRequestWithContext(ctx, http.MethodPost, "/scep?operation=PKIOperation", bytes.NewReader(message))
+	return record(h, httptest.NewRequestWithContext(ctx, http.MethodPost, "/scep?operation=PKIOperation", bytes.NewReader(message)))
+}
+
+func record(h http.Handler, request *http.Request) *httptest.ResponseRecorder {
 	recorder := httptest.NewRecorder()
 	h.ServeHTTP(recorder, request)
 	return recorder
@@ -296,5 +299,37 @@ func BenchmarkRefusal(b *testing.B) {
 	}
 	for _, name := range names {
 		b.ReportMetric(median(times[name])/median(times[names[0]]), name+"-ratio")
+	}
+}
+
+// steps is by how much the message of BenchmarkGreedy grows, and maxGrowth by how
+// much the time may: halfway between linear and quadratic.
+const (
+	steps     = 4
+	maxGrowth = 8
+)
+
+// BenchmarkGreedy opens messages that are made to cost more than others, in two
+// sizes, and wants the time to grow as the size does.
+func BenchmarkGreedy(b *testing.B) {
+	scene := newBench(b)
+	large := everything
+	large.Limits.MaxMessageBytes = 8 << 20
+	const size = 256 << 10
+	longer := scene.greedy(b, steps*size)
+	for name, message := range scene.greedy(b, size) {
+		b.Run(name, func(b *testing.B) {
+			var growth []float64
+			open := func(message []byte) float64 {
+				return timed(b, func() error { _, _ = scep.Open(message, scene.id, large); return nil })
+			}
+			for b.Loop() {
+				growth = append(growth, open(longer[name])/open(message))
+			}
+			b.ReportMetric(median(growth), "growth")
+			if len(growth) >= fewPairs && median(growth) > maxGrowth {
+				b.Errorf("a message %d times as long takes %.1f times as long", steps, median(growth))
+			}
+		})
 	}
 }

@@ -148,9 +148,19 @@ func (id Identifier) MatchesSerial(cert *x509.Certificate) bool {
 // String is for logs: the serial number or key identifier in hexadecimal.
 func (id Identifier) String() string {
 	if id.SubjectKeyID != nil {
-		return fmt.Sprintf("key identifier %x", id.SubjectKeyID)
+		return "key identifier " + shortened(fmt.Sprintf("%x", id.SubjectKeyID))
 	}
-	return fmt.Sprintf("serial number %x", id.SerialNumber)
+	return "serial number " + shortened(fmt.Sprintf("%x", id.SerialNumber))
+}
+
+// shortened keeps what a stranger wrote from filling a log. A serial number has at
+// most 40 digits (RFC 5280, section 4.1.2.2).
+func shortened(digits string) string {
+	const enough = 64
+	if len(digits) <= enough {
+		return digits
+	}
+	return digits[:enough] + "…"
 }
 
 func readIdentifier(in *cryptobyte.String) (Identifier, bool) {
@@ -192,9 +202,20 @@ func readAlgorithm(in *cryptobyte.String) (algorithm, bool) {
 }
 
 func readAlgorithmFields(in cryptobyte.String) (a algorithm, ok bool) {
-	ok = in.ReadASN1ObjectIdentifier(&a.oid)
+	ok = readOID(&in, &a.oid)
 	a.parameters = in
 	return a, ok
+}
+
+// maxOIDOctets bounds an object identifier. Decoded it is many times as long as
+// it was, and nobody has one of such a length.
+const maxOIDOctets = 64
+
+func readOID(in *cryptobyte.String, oid *asn1.ObjectIdentifier) bool {
+	ahead := *in
+	var octets cryptobyte.String
+	return ahead.ReadASN1(&octets, cbasn1.OBJECT_IDENTIFIER) && len(octets) <= maxOIDOctets &&
+		in.ReadASN1ObjectIdentifier(oid)
 }
 
 // addAlgorithm writes an AlgorithmIdentifier; parameters may be nil.

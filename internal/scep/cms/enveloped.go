@@ -96,7 +96,7 @@ func (e *EnvelopedData) readRecipient(tag cbasn1.Tag, in cryptobyte.String) bool
 func (e *EnvelopedData) readEncryptedContent(in *cryptobyte.String) (macSize int, err error) {
 	var info cryptobyte.String
 	var contentType asn1.ObjectIdentifier
-	if !in.ReadASN1(&info, cbasn1.SEQUENCE) || !info.ReadASN1ObjectIdentifier(&contentType) {
+	if !in.ReadASN1(&info, cbasn1.SEQUENCE) || !readOID(&info, &contentType) {
 		return 0, malformed("EncryptedContentInfo")
 	}
 	a, ok := readAlgorithm(&info)

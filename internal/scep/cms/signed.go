@@ -114,7 +114,7 @@ func openContentInfo(der []byte, want ...asn1.ObjectIdentifier) (asn1.ObjectIden
 	in := cryptobyte.String(der)
 	var info, explicit, body cryptobyte.String
 	var contentType asn1.ObjectIdentifier
-	if !in.ReadASN1(&info, cbasn1.SEQUENCE) || !info.ReadASN1ObjectIdentifier(&contentType) {
+	if !in.ReadASN1(&info, cbasn1.SEQUENCE) || !readOID(&info, &contentType) {
 		return nil, nil, malformed("ContentInfo")
 	}
 	if !slices.ContainsFunc(want, contentType.Equal) {
@@ -133,7 +133,7 @@ func (s *SignedData) readContent(in *cryptobyte.String) error {
 	var info, explicit, content cryptobyte.String
 	var present bool
 	var tag cbasn1.Tag
-	if !in.ReadASN1(&info, cbasn1.SEQUENCE) || !info.ReadASN1ObjectIdentifier(&s.contentType) ||
+	if !in.ReadASN1(&info, cbasn1.SEQUENCE) || !readOID(&info, &s.contentType) ||
 		!info.ReadOptionalASN1(&explicit, &present, tag0) {
 		return malformed("EncapsulatedContentInfo")
 	}
@@ -230,7 +230,7 @@ func readAttributes(in cryptobyte.String, limit int) ([]receivedAttribute, error
 		}
 		a.element = element
 		if !element.ReadASN1(&inner, cbasn1.SEQUENCE) ||
-			!inner.ReadASN1ObjectIdentifier(&a.oid) || !inner.ReadASN1(&a.values, cbasn1.SET) {
+			!readOID(&inner, &a.oid) || !inner.ReadASN1(&a.values, cbasn1.SET) {
 			return nil, malformed("signed attribute")
 		}
 		attributes = append(attributes, a)

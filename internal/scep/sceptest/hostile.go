@@ -178,11 +178,12 @@ func ReplaceOID(t testing.TB, der []byte, from, to asn1.ObjectIdentifier) []byte
 		}
 		return b
 	}
-	return replace(der, encoded(from), encoded(to))
+	return Replace(der, encoded(from), encoded(to))
 }
 
-// replace rebuilds the elements of der, so that all lengths fit again.
-func replace(der, from, to []byte) []byte {
+// Replace changes every element from, in DER, to to, and rebuilds what is around
+// it, so that all lengths fit again.
+func Replace(der, from, to []byte) []byte {
 	var out []byte
 	for len(der) > 0 {
 		var v asn1.RawValue
@@ -195,7 +196,7 @@ func replace(der, from, to []byte) []byte {
 		case bytes.Equal(v.FullBytes, from):
 			out = append(out, to...)
 		case v.IsCompound:
-			out = append(out, element(v.FullBytes[0], replace(v.Bytes, from, to))...)
+			out = append(out, element(v.FullBytes[0], Replace(v.Bytes, from, to))...)
 		default:
 			out = append(out, v.FullBytes...)
 		}

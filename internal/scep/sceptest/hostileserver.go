@@ -187,7 +187,7 @@ func HugeCertificates(t testing.TB, bits uint) []byte {
 	}
 	ca := NewCA(t)
 	ra := NewGeneration(t, ca, Combined).Signing.Certificate
-	huge, err := x509.ParseCertificate(replace(ca.Certificate.Raw, ca.Certificate.RawSubjectPublicKeyInfo, public))
+	huge, err := x509.ParseCertificate(Replace(ca.Certificate.Raw, ca.Certificate.RawSubjectPublicKeyInfo, public))
 	if err != nil {
 		t.Fatal(err)
 	}
