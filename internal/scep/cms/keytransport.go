@@ -91,27 +91,36 @@ func oaepOptions(parameters cryptobyte.String) (*rsa.OAEPOptions, error) {
 	if parameters.Empty() {
 		return options, nil
 	}
-	var fields, hash, mask, source cryptobyte.String
-	var hasHash, hasMask bool
-	tag2 := cbasn1.Tag(2).ContextSpecific().Constructed()
-	if !parameters.ReadASN1(&fields, cbasn1.SEQUENCE) ||
-		!fields.ReadOptionalASN1(&hash, &hasHash, tag0) ||
-		!fields.ReadOptionalASN1(&mask, &hasMask, tag1) ||
-		!fields.ReadOptionalASN1(&source, nil, tag2) {
+	var fields, source cryptobyte.String
+	if !parameters.ReadASN1(&fields, cbasn1.SEQUENCE) {
 		return nil, malformed("RSAES-OAEP parameters")
 	}
-	var err error
+	if err := readHashes(&fields, &options.Hash, &options.MGFHash); err != nil {
+		return nil, err
+	}
+	if !fields.ReadOptionalASN1(&source, nil, tag2) {
+		return nil, malformed("RSAES-OAEP parameters")
+	}
+	return options, readEmptySource(source)
+}
+
+// readHashes reads the two fields that OAEP and PSS have in common. What is left
+// out of them keeps its value.
+func readHashes(in *cryptobyte.String, hash, mask *crypto.Hash) (err error) {
+	var hashField, maskField cryptobyte.String
+	var hasHash, hasMask bool
+	if !in.ReadOptionalASN1(&hashField, &hasHash, tag0) || !in.ReadOptionalASN1(&maskField, &hasMask, tag1) {
+		return malformed("RSA parameters")
+	}
 	if hasHash {
-		if options.Hash, err = readHash(hash); err != nil {
-			return nil, err
+		if *hash, err = readHash(hashField); err != nil {
+			return err
 		}
 	}
 	if hasMask {
-		if options.MGFHash, err = readMask(mask); err != nil {
-			return nil, err
-		}
+		*mask, err = readMask(maskField)
 	}
-	return options, readEmptySource(source)
+	return err
 }
 
 func readHash(in cryptobyte.String) (crypto.Hash, error) {

@@ -16,16 +16,28 @@ import (
 func oaepFields(hash, mask crypto.Hash, source builder) builder {
 	return func(b *cryptobyte.Builder) {
 		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			if hash != 0 {
-				b.AddASN1(tag0, plain(DigestOID(hash)))
-			}
-			if mask != 0 {
-				b.AddASN1(tag1, func(b *cryptobyte.Builder) { addAlgorithm(b, oidMGF1, plain(DigestOID(mask))) })
-			}
+			addHashes(b, hash, mask)
 			if source != nil {
-				b.AddASN1(cbasn1.Tag(2).ContextSpecific().Constructed(), source)
+				b.AddASN1(tag2, source)
 			}
 		})
+	}
+}
+
+// addHashes writes the fields that OAEP and PSS have in common.
+func addHashes(b *cryptobyte.Builder, hash, mask crypto.Hash) {
+	if hash != 0 {
+		b.AddASN1(tag0, plain(DigestOID(hash)))
+	}
+	if mask != 0 {
+		b.AddASN1(tag1, func(b *cryptobyte.Builder) { addAlgorithm(b, oidMGF1, plain(DigestOID(mask))) })
+	}
+}
+
+// field is parameters with nothing but one field.
+func field(tag cbasn1.Tag, add builder) builder {
+	return func(b *cryptobyte.Builder) {
+		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddASN1(tag, add) })
 	}
 }
 
@@ -79,27 +91,20 @@ func TestOAEPParameters(t *testing.T) {
 
 func TestOAEPRefuses(t *testing.T) {
 	t.Parallel()
-	field := func(n uint8, add builder) builder {
-		return func(b *cryptobyte.Builder) {
-			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-				b.AddASN1(cbasn1.Tag(n).ContextSpecific().Constructed(), add)
-			})
-		}
-	}
 	var unsupported *UnsupportedAlgorithmError
 	for name, test := range map[string]struct {
 		parameters builder
 		malformed  bool
 	}{
 		"no SEQUENCE":        {addNull, true},
-		"no digest":          {field(0, addNull), true},
-		"no mask":            {field(1, addNull), true},
-		"no source":          {field(2, addNull), true},
+		"no digest":          {field(tag0, addNull), true},
+		"no mask":            {field(tag1, addNull), true},
+		"no source":          {field(tag2, addNull), true},
 		"a label":            {oaepFields(0, 0, label([]byte("label"))), true},
 		"source of its own":  {oaepFields(0, 0, plain(oidMGF1)), true},
-		"foreign digest":     {field(0, plain(oidData)), false},
-		"foreign mask":       {field(1, plain(oidData)), false},
-		"mask of what":       {field(1, plain(oidMGF1)), true},
+		"foreign digest":     {field(tag0, plain(oidData)), false},
+		"foreign mask":       {field(tag1, plain(oidData)), false},
+		"mask of what":       {field(tag1, plain(oidMGF1)), true},
 		"MD5":                {oaepFields(crypto.MD5, crypto.SHA1, nil), false},
 		"mask with MD5":      {oaepFields(crypto.SHA1, crypto.MD5, nil), false},
 		"MD5, mask left out": {oaepFields(crypto.MD5, 0, nil), false},

@@ -28,26 +28,17 @@ func readPSSParameters(in cryptobyte.String, d digest) (pssParameters, error) {
 	if in.Empty() {
 		return pssParameters{hash: d.hash, mask: d.hash, salt: rsa.PSSSaltLengthAuto}, nil
 	}
-	var fields, hash, mask, salt cryptobyte.String
-	var hasHash, hasMask, hasSalt bool
-	tag2 := cbasn1.Tag(2).ContextSpecific().Constructed()
-	if !in.ReadASN1(&fields, cbasn1.SEQUENCE) ||
-		!fields.ReadOptionalASN1(&hash, &hasHash, tag0) ||
-		!fields.ReadOptionalASN1(&mask, &hasMask, tag1) ||
-		!fields.ReadOptionalASN1(&salt, &hasSalt, tag2) {
+	var fields, salt cryptobyte.String
+	var hasSalt bool
+	if !in.ReadASN1(&fields, cbasn1.SEQUENCE) {
 		return pssParameters{}, malformed("RSASSA-PSS parameters")
 	}
 	p := pssDefaults
-	var err error
-	if hasHash {
-		if p.hash, err = readHash(hash); err != nil {
-			return p, err
-		}
+	if err := readHashes(&fields, &p.hash, &p.mask); err != nil {
+		return p, err
 	}
-	if hasMask {
-		if p.mask, err = readMask(mask); err != nil {
-			return p, err
-		}
+	if !fields.ReadOptionalASN1(&salt, &hasSalt, tag2) {
+		return p, malformed("RSASSA-PSS parameters")
 	}
 	if hasSalt && (!salt.ReadASN1Integer(&p.salt) || p.salt < 0 || p.salt > MaxRSABits/8) {
 		return p, malformed("RSASSA-PSS salt length")

@@ -19,19 +19,9 @@ import (
 func pssFields(hash, mask crypto.Hash, salt int64) builder {
 	return func(b *cryptobyte.Builder) {
 		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			explicit := func(tag uint8, add builder) {
-				b.AddASN1(cbasn1.Tag(tag).ContextSpecific().Constructed(), add)
-			}
-			if hash != 0 {
-				explicit(0, func(b *cryptobyte.Builder) { addAlgorithm(b, DigestOID(hash), addNull) })
-			}
-			if mask != 0 {
-				explicit(1, func(b *cryptobyte.Builder) {
-					addAlgorithm(b, oidMGF1, func(b *cryptobyte.Builder) { addAlgorithm(b, DigestOID(mask), nil) })
-				})
-			}
+			addHashes(b, hash, mask)
 			if salt != 0 {
-				explicit(2, func(b *cryptobyte.Builder) { b.AddASN1Int64(salt) })
+				b.AddASN1(tag2, integer(salt))
 			}
 		})
 	}
@@ -101,13 +91,6 @@ func TestVerifyRefusesPSS(t *testing.T) {
 			return signature
 		}
 	}
-	field := func(n uint8, add builder) builder {
-		return func(b *cryptobyte.Builder) {
-			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-				b.AddASN1(cbasn1.Tag(n).ContextSpecific().Constructed(), add)
-			})
-		}
-	}
 	good := pssFields(crypto.SHA256, crypto.SHA1, 32)
 	for name, test := range map[string]struct {
 		parameters builder
@@ -127,11 +110,11 @@ func TestVerifyRefusesPSS(t *testing.T) {
 		"no SEQUENCE":         {addNull, sound, ErrEncoding},
 		"salt too long":       {pssFields(crypto.SHA256, crypto.SHA256, math.MaxInt64), sound, ErrEncoding},
 		"negative salt":       {pssFields(crypto.SHA256, crypto.SHA1, -1), sound, ErrEncoding},
-		"no digest":           {field(0, addNull), sound, ErrEncoding},
-		"no mask":             {field(1, addNull), sound, ErrEncoding},
-		"no salt":             {field(2, addNull), sound, ErrEncoding},
-		"foreign digest":      {field(0, plain(oidData)), sound, nil},
-		"foreign mask":        {field(1, plain(oidData)), sound, nil},
+		"no digest":           {field(tag0, addNull), sound, ErrEncoding},
+		"no mask":             {field(tag1, addNull), sound, ErrEncoding},
+		"no salt":             {field(tag2, addNull), sound, ErrEncoding},
+		"foreign digest":      {field(tag0, plain(oidData)), sound, nil},
+		"foreign mask":        {field(tag1, plain(oidData)), sound, nil},
 	} {
 		m := message{
 			algorithm: func(b *cryptobyte.Builder) { addAlgorithm(b, oidRSASSAPSS, test.parameters) },

@@ -27,6 +27,7 @@ var ErrNoSigner = errors.New("cms: the signer's certificate is not in the messag
 var (
 	tag0 = cbasn1.Tag(0).ContextSpecific().Constructed()
 	tag1 = cbasn1.Tag(1).ContextSpecific().Constructed()
+	tag2 = cbasn1.Tag(2).ContextSpecific().Constructed()
 )
 
 // Limits bounds what a message may hold.
