@@ -9,6 +9,8 @@ import (
 	"encoding/asn1"
 	"fmt"
 	"strconv"
+
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // Content types of RFC 5652, sections 4 to 6, and RFC 5083.
@@ -155,10 +157,17 @@ func digestByHMAC(oid asn1.ObjectIdentifier) (digest, error) {
 	return digest{}, &UnsupportedAlgorithmError{Use: "key derivation", OID: oid}
 }
 
-func (d digest) sum(data []byte) []byte {
+func (d digest) sum(data ...[]byte) []byte {
 	h := d.hash.New()
-	h.Write(data)
+	for _, part := range data {
+		h.Write(part)
+	}
 	return h.Sum(nil)
+}
+
+// sumOfSet is the sum of a SET with the contents given.
+func (d digest) sumOfSet(contents []byte) []byte {
+	return d.sum(appendLength([]byte{byte(cbasn1.SET)}, len(contents)), contents)
 }
 
 // DigestOID is the OID of a digest algorithm, nil for one that is not supported.

@@ -37,7 +37,7 @@ func Sign(content []byte, attributes []Attribute, s Signer) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	signature, err := s.Key.Sign(rand.Reader, d.sum(setOf(signed)), s.Digest)
+	signature, err := s.Key.Sign(rand.Reader, d.sumOfSet(signed), s.Digest)
 	if err != nil {
 		return nil, fmt.Errorf("cms: signing: %w", err)
 	}

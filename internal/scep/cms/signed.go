@@ -321,15 +321,14 @@ func (s *SignedData) Verify(cert *x509.Certificate) error {
 	if err := s.verifyContent(d); err != nil {
 		return err
 	}
-	received := setOf(s.signer.signed)
 	key := publicKey(cert)
-	err = s.signer.verify(key, d, received)
+	err = s.signer.verify(key, d, s.signer.signed)
 	if !errors.Is(err, ErrSignature) {
 		return err
 	}
 	// RFC 5652, section 5.4, signs the DER, in which a SET OF is sorted; some
 	// clients sign that and send the attributes in another order.
-	if der := setOf(sorted(s.signer.attributes)); !bytes.Equal(der, received) {
+	if der := sorted(s.signer.attributes); !bytes.Equal(der, s.signer.signed) {
 		return s.signer.verify(key, d, der)
 	}
 	return err
@@ -373,8 +372,9 @@ func Element(tag cbasn1.Tag, contents []byte) []byte {
 
 func setOf(contents []byte) []byte { return Element(cbasn1.SET, contents) }
 
+// verify verifies the signature over a SET of signed attributes.
 func (si *signerInfo) verify(key crypto.PublicKey, d digest, signed []byte) error {
-	sum := d.sum(signed)
+	sum := d.sumOfSet(signed)
 	var err error
 	switch key := key.(type) {
 	case *rsa.PublicKey:

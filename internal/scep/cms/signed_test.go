@@ -169,7 +169,7 @@ func (m message) der(t *testing.T) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	signature := m.sign(d.sum(setOf(m.attributes)))
+	signature := m.sign(d.sumOfSet(m.attributes))
 	der, err := contentInfo(oidSignedData, func(b *cryptobyte.Builder) {
 		b.AddASN1Int64(1)
 		b.AddASN1(cbasn1.SET, plain(d.oid))
