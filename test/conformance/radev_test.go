@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -140,11 +141,12 @@ func (s *devServer) checked(t *testing.T, got *stock.Identity, err error) *stock
 
 // The server for a laptop, with the clients of others.
 func TestRADev(t *testing.T) {
-	if err := stock.Install(t.Context(), "curl"); err != nil {
+	if err := stock.Install(t.Context(), slices.Concat(stock.CertmongerPackages, stock.OpenSSLPackages)...); err != nil {
 		t.Fatal(err)
 	}
 	binary := buildRA(t)
-	for _, client := range stock.All(onThisMachine) {
+	certmonger, openssl := &stock.Certmonger{Run: onThisMachine}, &stock.OpenSSL{Run: onThisMachine}
+	for _, client := range append(stock.All(onThisMachine), certmonger, openssl) {
 		t.Run(client.Name(), func(t *testing.T) {
 			t.Parallel()
 			s := startDev(t, binary, "--legacy", "SHA-1,DES")
@@ -152,7 +154,9 @@ func TestRADev(t *testing.T) {
 			devRefuses(t, s, client)
 		})
 	}
-	t.Run("PENDING", func(t *testing.T) { t.Parallel(); devLetsPoll(t, binary) })
+	for _, client := range []stock.Client{&stock.StrongSwan{Run: onThisMachine}, certmonger, openssl} {
+		t.Run("PENDING, "+client.Name(), func(t *testing.T) { t.Parallel(); devLetsPoll(t, binary, client) })
+	}
 	t.Run("what it tells to try", func(t *testing.T) { t.Parallel(); devCommandsWork(t, binary) })
 	t.Run("README", func(t *testing.T) { t.Parallel(); devREADMEWorks(t, binary) })
 }
@@ -182,12 +186,12 @@ func devRefuses(t *testing.T, s *devServer, client stock.Client) {
 	}
 }
 
-func devLetsPoll(t *testing.T, binary string) {
+func devLetsPoll(t *testing.T, binary string, client stock.Client) {
 	t.Helper()
 	const delay = 3 * time.Second
 	s := startDev(t, binary, "--issue-delay", delay.String())
 	began := time.Now()
-	s.enrol(t, &stock.StrongSwan{Run: onThisMachine}, s.request())
+	s.enrol(t, client, s.request())
 	if took := time.Since(began); took < delay {
 		t.Errorf("the certificate came after %v", took)
 	}

@@ -46,13 +46,12 @@ func (c *Certmonger) Renew(ctx context.Context, dir string, old *Identity, r Req
 	if err := copyIdentity(dir, old); err != nil {
 		return nil, err
 	}
-	track := getcert(dir, []string{"start-tracking", "-k", filepath.Join(dir, keyFile)})
+	track := getcert(dir, []string{"start-tracking", "-w", "-k", filepath.Join(dir, keyFile)})
 	renew := "resubmit"
 	if c.Rekey {
 		renew = "rekey"
 	}
-	// It waits (-w) so that what is looked at next is not what was before.
-	return c.session(ctx, dir, r, track, "getcert "+renew+" -i device -w || :")
+	return c.session(ctx, dir, r, track, `cp "$certificate" before.pem`, "getcert "+renew+" -i device")
 }
 
 // getcert is a command line of it for the request "device" and the CA "ca".
@@ -67,14 +66,14 @@ func getcert(dir string, args []string) string {
 // quote makes a word for a shell.
 func quote(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }
 
-// settle waits until the request is served or refused. While it is PENDING,
-// certmonger would come again in its own time, which is days; "refresh" is how an
-// administrator makes it come now.
+// settle waits until the request is served, with a certificate other than the one
+// before, or refused. While it is PENDING, certmonger would come again after a week;
+// "refresh" is how an administrator makes it come now.
 const settle = `
 while :; do
   state=$(getcert list -i device | sed -n 's/^\tstatus: //p')
   case "$state" in
-    MONITORING) exit 0 ;;
+    MONITORING) cmp -s before.pem "$certificate" || exit 0 ;;
     CA_WORKING) getcert refresh -i device ;;
     CA_REJECTED|CA_UNREACHABLE|CA_UNCONFIGURED|NEED_GUIDANCE|NEED_CA|"") getcert list -i device; exit 1 ;;
   esac
@@ -89,6 +88,7 @@ func (c *Certmonger) session(ctx context.Context, dir string, r Request, command
 	script := strings.Join(slices.Concat(
 		[]string{
 			"cd " + quote(home), "exec >output 2>&1", "set -e", "trap 'echo $? >exit' EXIT",
+			"certificate=" + quote(filepath.Join(dir, certFile)),
 			"getcert add-scep-ca -c ca -u " + quote(r.URL),
 		},
 		commands,
