@@ -88,6 +88,7 @@ func strongSwan() client {
 			{told: "`--digest sha224`", Client: with("--digest", "sha224"), refused: "SHA-224"},
 			{told: "`--rsa-padding pss`", Client: with("--rsa-padding", "pss")},
 			{told: "`--cipher des3`", Client: with("--cipher", "des3"), legacy: allow3DES},
+			{told: "GetCACaps without SHA-384", Client: with(), hide: []string{"SHA-384"}, impossible: "sha256 digest algorithm not supported by CA"},
 		},
 	}
 }
