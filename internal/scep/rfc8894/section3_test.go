@@ -155,13 +155,16 @@ var section3Cases = map[string]func(*testing.T){
 		for _, n := range []string{"0", "1", "3", "4", "16", "23", "99", "-19", "019", " 19", "x"} {
 			r.ask(r.ofType(n, nil)).wantFail(scep.BadRequest)
 		}
-		strict := newRig(t, sceptest.Options{Challenge: password})
-		strict.ask(strict.ofType("17", nil)).wantFail(scep.BadRequest)
-		strict.ask(strict.ofType("18", nil)).wantFail(scep.BadRequest)
-		c, _ := r.client()
-		update := r.ofType("18", sceptest.CSR(t, sceptest.RSAKey(t, 2), sceptest.CSROptions{}))
-		update.Signer = r.enrol(c, enrolment(t)).Certificate
-		r.ask(update).want(scep.StatusSuccess)
+		for _, settings := range []scep.Settings{{}, tolerant} {
+			r := issues(t, settings)
+			for _, n := range []string{"17", "18"} {
+				want := map[bool]scep.PKIStatus{false: scep.StatusFailure, true: scep.StatusSuccess}[settings.Renewal]
+				r.ask(r.ofType(n, nil)).want(want)
+			}
+			if slices.Contains(keywords(r), "Update") {
+				t.Error("UpdateReq is announced")
+			}
+		}
 		clientRefuses(t, "messageType", func(c *certRep) { c.messageType = "19" })
 	},
 	"R3.2.1.3-1": func(t *testing.T) {
