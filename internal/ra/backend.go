@@ -72,7 +72,7 @@ func (b *backend) PKIOperation(ctx context.Context, request *scep.Request) (*sce
 		return nil, err
 	}
 	reply, err := b.run(ctx, e)
-	return b.conclude(ctx, e, reply, err)
+	return b.conclude(ctx, e, e.withChain(reply), err)
 }
 
 var errNotReady = errors.New("no configuration is loaded yet")

@@ -77,6 +77,10 @@ type Config struct {
 	TrustedProxies []string `json:"trustedProxies,omitempty"`
 	// LegacyAlgorithms accepted beside AES and SHA-2.
 	LegacyAlgorithms []v1alpha1.LegacyAlgorithm `json:"legacyAlgorithms,omitempty"`
+	// CAChain says which CA certificates GetCACert shows; empty is Full.
+	CAChain v1alpha1.CAChain `json:"caChain,omitempty"`
+	// ReplyChain says whether they come with an issued certificate too; empty is Omit.
+	ReplyChain v1alpha1.ReplyChain `json:"replyChain,omitempty"`
 	// TLS is true where the servers end TLS themselves, with the files tls.crt and tls.key in TLSDir.
 	TLS bool `json:"tls,omitempty"`
 }

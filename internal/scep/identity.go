@@ -80,13 +80,20 @@ var chainSelectors = map[ChainShape]func([]*x509.Certificate) []*x509.Certificat
 	RAAndIssuer: func(chain []*x509.Certificate) []*x509.Certificate { return chain[:min(1, len(chain))] },
 }
 
+// CAsFor returns the CA certificates that GetCACert answers, the issuing one first.
+func (id *Identity) CAsFor(shape ChainShape) []*x509.Certificate {
+	choose, ok := chainSelectors[shape]
+	if !ok {
+		return nil
+	}
+	return choose(id.CAChain)
+}
+
 // CertificatesFor returns what GetCACert answers, in order and without
 // repetition: RA signing, RA encryption, issuing CA, chain.
 func (id *Identity) CertificatesFor(shape ChainShape) []*x509.Certificate {
 	all := []*x509.Certificate{id.Active.Signing.Certificate, id.Active.Encryption.Certificate}
-	if choose, ok := chainSelectors[shape]; ok {
-		all = append(all, choose(id.CAChain)...)
-	}
+	all = append(all, id.CAsFor(shape)...)
 	var distinct []*x509.Certificate
 	for _, c := range all {
 		same := func(other *x509.Certificate) bool { return bytes.Equal(c.Raw, other.Raw) }

@@ -166,6 +166,12 @@ func caChain(g *raconfig.Generation) []*x509.Certificate {
 	return nil
 }
 
+// chainShapes are the values of a configuration's caChain; empty is Full.
+var chainShapes = map[v1alpha1.CAChain]scep.ChainShape{
+	v1alpha1.CAChainFull:   scep.RAAndChain,
+	v1alpha1.CAChainIssuer: scep.RAAndIssuer,
+}
+
 func newSettings(c *raconfig.Config, templates []Template) scep.Settings {
 	renews := func(t Template) bool { return Renews(t.Policy) }
 	return scep.Settings{
@@ -174,6 +180,7 @@ func newSettings(c *raconfig.Config, templates []Template) scep.Settings {
 		AllowDES:       slices.Contains(c.LegacyAlgorithms, v1alpha1.SingleDES),
 		AllowMD5:       slices.Contains(c.LegacyAlgorithms, v1alpha1.MD5),
 		Renewal:        slices.ContainsFunc(templates, renews),
+		ChainShape:     chainShapes[c.CAChain],
 		// Opened so that the pipeline can say, and record, why it refuses them.
 		PasswordRecipient: true,
 		GetCert:           true,

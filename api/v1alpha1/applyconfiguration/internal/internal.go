@@ -25,6 +25,8 @@ var parser *typed.Parser
 var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.cert-manager.cert-manager.pkg.apis.certmanager.v1.KeyUsage
   scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.CAChain
+  scalar: string
 - name: com.github.scepter-pki.scepter.api.v1alpha1.CertificateTemplate
   map:
     fields:
@@ -115,12 +117,20 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.scepter-pki.scepter.api.v1alpha1.Compatibility
   map:
     fields:
+    - name: caChain
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.CAChain
+      default: Full
     - name: legacyAlgorithms
       type:
         list:
           elementType:
             namedType: com.github.scepter-pki.scepter.api.v1alpha1.LegacyAlgorithm
           elementRelationship: associative
+    - name: replyChain
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.ReplyChain
+      default: Omit
 - name: com.github.scepter-pki.scepter.api.v1alpha1.CredentialCertificate
   map:
     fields:
@@ -481,6 +491,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: window
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+- name: com.github.scepter-pki.scepter.api.v1alpha1.ReplyChain
+  scalar: string
 - name: com.github.scepter-pki.scepter.api.v1alpha1.Rule
   map:
     fields:
