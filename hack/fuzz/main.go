@@ -28,15 +28,15 @@ func main() {
 	match := flag.String("match", "", "regular expression for the names of fuzzers; empty: all")
 	jobs := flag.Int("jobs", runtime.NumCPU(), "how many run at a time")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Stdout, *duration, *match, *jobs); err != nil {
+	if err := run(context.Background(), os.Stdout, *duration, *match, *jobs); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
 func run(ctx context.Context, out io.Writer, duration time.Duration, match string, jobs int) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	wanted, err := regexp.Compile(match)
 	if err != nil {
 		return fmt.Errorf("-match: %w", err)

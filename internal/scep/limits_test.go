@@ -27,7 +27,7 @@ func (b bench) greedy(t testing.TB, size int) map[string][]byte {
 	pieces := bytes.Repeat([]byte{0x04, 0x01, 0xaa}, size/3)
 	nested := slices.Concat(bytes.Repeat([]byte{0x30, 0x80}, levels), []byte{0x24, 0x80}, pieces, make([]byte, 2*levels+2))
 	longOID := cms.Element(6, bytes.Repeat([]byte{0x2a}, size))
-	aes, err := asn1.Marshal(scep.Cipher(scep.AES128CBC).OID())
+	aes, err := asn1.Marshal(scep.AES128CBC.OID())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/scepter-pki/scepter/internal/scep"
-	"github.com/scepter-pki/scepter/internal/scep/cms"
 	"github.com/scepter-pki/scepter/internal/scep/sceptest"
 )
 
@@ -95,7 +94,7 @@ func TestImplicitRejectionOfKeySizes(t *testing.T) {
 	m := b.message(t)
 	m.Cipher = scep.AES128CBC
 	m.Envelope = func(der []byte) []byte {
-		return sceptest.ReplaceOID(t, der, cms.Cipher(scep.AES128CBC).OID(), cms.Cipher(scep.AES256CBC).OID())
+		return sceptest.ReplaceOID(t, der, scep.AES128CBC.OID(), scep.AES256CBC.OID())
 	}
 	answer := b.masked(t, serve(t.Context(), server, m.Bytes(t)))
 	m.Envelope = nil
