@@ -3,6 +3,9 @@ package scep_test
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -37,6 +40,10 @@ func fixedCSR(t testing.TB) []byte {
 func variants(t testing.TB) [][]byte {
 	t.Helper()
 	csr := fixedCSR(t)
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var all [][]byte
 	for _, change := range []func(*sceptest.Message){
 		func(*sceptest.Message) {},
@@ -49,6 +56,7 @@ func variants(t testing.TB) [][]byte {
 		func(m *sceptest.Message) { m.Type, m.Content = "20", issuerAndSubject },
 		func(m *sceptest.Message) { m.Type, m.Content = "21", issuerAndSerial },
 		func(m *sceptest.Message) { m.Type, m.Content = "22", issuerAndSerial },
+		func(m *sceptest.Message) { m.SignerKey = ec; m.Signer = sceptest.SelfSigned(t, nil, ec) },
 		func(m *sceptest.Message) {
 			m.Envelope = func(b []byte) []byte { return sceptest.Indefinite(b, 64) }
 			m.Message = func(b []byte) []byte { return sceptest.Indefinite(b, 100) }
