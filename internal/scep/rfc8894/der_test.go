@@ -59,6 +59,7 @@ var (
 	signedCertificates = []int{1, 0, 3}
 	signerInfo         = []int{1, 0, 4, 0}
 	signedAttributes   = []int{1, 0, 4, 0, 3}
+	signatureValue     = []int{1, 0, 4, 0, 5}
 )
 
 func drop(asn1.RawValue) []byte { return nil }

@@ -63,6 +63,9 @@ var wireCases = map[string]func(*testing.T){
 				t.Errorf("messageDigest %x", der)
 			}
 		}
+		r := standard(t) // one message's content under the signature of another
+		other := at(t, r.message().Bytes(t), signedContent...).FullBytes
+		r.askDER(edit(t, r.message().Bytes(t), replaced(other), signedContent...)).wantFail(scep.BadMessageCheck)
 	},
 	"W9": func(t *testing.T) {
 		for password, tag := range map[string]byte{"plain text": asn1.TagPrintableString, "pässwörd_1": asn1.TagUTF8String} {
