@@ -53,7 +53,8 @@ func (s *SignedData) parseCertificates() ([]*x509.Certificate, error) {
 
 // ParseCertificate is x509.ParseCertificate that also reads certificates whose
 // authority key identifier is marked critical, as Windows makes them for the
-// signature of its requests. RFC 5280 forbids that, and crypto/x509 refuses.
+// signature of its requests. RFC 5280 forbids that, and crypto/x509 refuses. It
+// wraps ErrEncoding on failure.
 func ParseCertificate(der []byte) (*x509.Certificate, error) {
 	cert, err := x509.ParseCertificate(der)
 	if err == nil {
@@ -61,10 +62,10 @@ func ParseCertificate(der []byte) (*x509.Certificate, error) {
 	}
 	mended, ok := withoutCriticalAKI(der)
 	if !ok {
-		return nil, fmt.Errorf("cms: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrEncoding, err)
 	}
 	if cert, err = x509.ParseCertificate(mended); err != nil {
-		return nil, fmt.Errorf("cms: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrEncoding, err)
 	}
 	return restoreRaw(cert, der)
 }
