@@ -29,6 +29,9 @@ func FuzzCACertificates(f *testing.F) {
 			mustBeClientError(t, err)
 			return
 		}
+		if bytes.Equal(body, c.All[0].Raw) {
+			return // nothing to choose; and what crypto/x509 does not look into may be no BER
+		}
 		again, err := scep.ParseCACertificates(sceptest.Bundle(t, c.All...))
 		if err != nil {
 			t.Fatal(err)
