@@ -145,6 +145,8 @@ func TestQueryReplies(t *testing.T) {
 		"GetCert, PENDING":     {getCert, scep.Pending(), false},
 		"PKCSReq, CRL":         {enrol, scep.SuccessCRL(crl), false},
 		"PKCSReq, PENDING":     {enrol, scep.Pending(), true},
+		"a status of no RFC":   {enrol, &scep.Reply{Status: 1}, false},
+		"a failInfo of no RFC": {enrol, scep.Fail(5, ""), false},
 	} {
 		if _, err := test.request.Respond(b.id, test.reply); (err == nil) != test.fits {
 			t.Errorf("%s: %v", name, err)

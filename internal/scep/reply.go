@@ -51,6 +51,9 @@ const maxFailInfoText = 255
 // reads it. An error means that the reply does not fit the request, or that a key
 // does not work.
 func (r *Request) Respond(id *Identity, reply *Reply) ([]byte, error) {
+	if err := r.fits(reply); err != nil {
+		return nil, err
+	}
 	content, err := r.seal(reply)
 	if err != nil {
 		return nil, err
@@ -67,11 +70,24 @@ func (r *Request) Respond(id *Identity, reply *Reply) ([]byte, error) {
 	})
 }
 
+// fits says what is wrong with the reply's values (RFC 8894, sections 3.2.1.3,
+// 3.2.1.4, 4.5.1 and 4.6.1).
+func (r *Request) fits(reply *Reply) error {
+	_, status := statusNames[reply.Status]
+	_, info := failInfoNames[reply.FailInfo]
+	switch {
+	case !status:
+		return fmt.Errorf("scep: a reply with %v", reply.Status)
+	case reply.Status == StatusFailure && !info:
+		return fmt.Errorf("scep: a reply with %v", reply.FailInfo)
+	case reply.Status == StatusPending && r.isQuery():
+		return fmt.Errorf("scep: %v cannot be PENDING", r.MessageType)
+	}
+	return nil
+}
+
 // seal makes the envelope, which SUCCESS alone has.
 func (r *Request) seal(reply *Reply) ([]byte, error) {
-	if reply.Status == StatusPending && r.isQuery() {
-		return nil, fmt.Errorf("scep: %v cannot be PENDING", r.MessageType)
-	}
 	if reply.Status != StatusSuccess {
 		return nil, nil
 	}
