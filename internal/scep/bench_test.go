@@ -212,9 +212,11 @@ func (r bareRSA) run() error {
 
 // BenchmarkOverhead compares all that the server does for one enrolment, from
 // the HTTP request to the last byte of the answer, with the bare RSA operations.
-// The two are measured in turns, and the median of their ratios is judged:
-// whatever else the machine does slows both of a pair. The CA's own signature is
-// no work of the server and left out.
+// The two are measured in turns. "ratio" is the median over the pairs: whatever
+// else the machine does slows both of a pair. "best-ratio" compares the best times
+// of each: noise only adds to them. A server that does too much exceeds the limit
+// in both; a busy machine at most in one. The CA's own signature is no work of the
+// server and left out.
 func BenchmarkOverhead(b *testing.B) {
 	e := newEnrolment(b)
 	bare := newBareRSA(b, e)
@@ -228,10 +230,11 @@ func BenchmarkOverhead(b *testing.B) {
 	}
 	b.ReportMetric(median(served), "server-ns")
 	b.ReportMetric(median(floor), "rsa-ns")
-	ratio := median(ratios)
+	ratio, best := median(ratios), slices.Min(served)/slices.Min(floor)
 	b.ReportMetric(ratio, "ratio")
-	if len(ratios) >= fewPairs && ratio > maxOverhead {
-		b.Errorf("an enrolment takes the server %.3f times as long as its RSA operations, limit %.2f", ratio, maxOverhead)
+	b.ReportMetric(best, "best-ratio")
+	if len(ratios) >= fewPairs && min(ratio, best) > maxOverhead {
+		b.Errorf("an enrolment takes the server %.3f (at best %.3f) times as long as its RSA operations, limit %.2f", ratio, best, maxOverhead)
 	}
 }
 
