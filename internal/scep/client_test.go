@@ -126,8 +126,6 @@ func TestClientRefusesReplies(t *testing.T) {
 			foreign.Signing = b.id.Active.Encryption
 			return c.Respond(&scep.Identity{Active: &foreign}, scep.Pending())
 		}, "not signed by the RA"},
-		"unknown status":   {func(r *scep.Request) ([]byte, error) { return r.Respond(b.id, &scep.Reply{Status: 1}) }, "pkiStatus"},
-		"unknown failInfo": {func(r *scep.Request) ([]byte, error) { return r.Respond(b.id, scep.Fail(5, "")) }, "failInfo"},
 		"another certificate": {func(r *scep.Request) ([]byte, error) {
 			return r.Respond(b.id, scep.Success(b.ca.Certificate))
 		}, "no certificate for the requested key"},
