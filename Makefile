@@ -5,6 +5,9 @@ GOLANGCI_LINT = $(GO) tool -modfile=hack/tools/lint/go.mod golangci-lint
 LOGS ?= dist/logs
 # STAGES="lint unit" runs these only.
 STAGES ?=
+# How long each fuzzer runs, and each benchmark.
+FUZZTIME ?= 30s
+BENCHTIME ?= 1s
 # Where "make images" puts them.
 REGISTRY ?= scepter-pki
 TAG ?= dev
@@ -32,13 +35,14 @@ demo-down: ## Take the demo away.
 	$(GO) run ./hack/demo down
 
 ##@ Check
-.PHONY: test lint lint-fix generated verify-generated unit controllers crd helm image cluster conformance e2e
+.PHONY: test lint lint-fix generated verify-generated unit fuzz bench controllers crd helm image cluster conformance e2e
 test: ## Everything, a stage at a time, with a summary (STAGES="lint unit": these only).
 	$(GO) run ./hack/stages -logs $(LOGS) $(STAGES)
 
 lint: ## Lint (golangci-lint at the version of hack/tools/lint).
 	$(GOLANGCI_LINT) run ./...
 	cd test/image && $(GO) tool -modfile=../../hack/tools/lint/go.mod golangci-lint run ./...
+	cd test/stock/modules && $(GO) tool -modfile=../../../hack/tools/lint/go.mod golangci-lint run ./...
 
 lint-fix: ## Lint, and fix what can be fixed.
 	$(GOLANGCI_LINT) run --fix ./...
@@ -48,6 +52,12 @@ verify-generated: ## Report generated files that are not up to date.
 
 unit: ## Unit tests with the race detector.
 	$(GO) test -race -timeout 19m $$($(GO) list ./... | grep -vxF "$$($(GO) list $(NEED_API_SERVER) $(OWN_STAGE))")
+
+fuzz: ## Every fuzzer, FUZZTIME each; what breaks one stays in testdata/fuzz.
+	$(GO) run ./hack/fuzz -time $(FUZZTIME)
+
+bench: ## Benchmarks of the SCEP engine; fails if it takes much longer than its RSA operations.
+	$(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) ./internal/scep/...
 
 controllers: ## Controllers and enrolment pipeline against a real API server.
 	$(ASSETS) $(GO) test -race -timeout 19m $(NEED_API_SERVER)
@@ -64,15 +74,15 @@ image: ## The Dockerfile: parse, lint, run its build steps.
 cluster: ## The test cluster's own tests (root; Debian).
 	$(GO) test $(REAL) -timeout 38m ./test/cluster/...
 
-conformance: ## SCEP clients written elsewhere against the protocol engine.
-	$(GO) test $(REAL) ./test/conformance/...
+conformance: ## SCEP clients written elsewhere against the protocol engine (root; Debian).
+	$(GO) test $(REAL) -parallel 8 ./test/conformance/...
 
 e2e: ## Stock SCEP clients against a real cluster (root; Debian; CLUSTER=current: yours).
 	$(GO) test $(REAL) -timeout 19m ./test/e2e/...
 
 ##@ Make
 .PHONY: generate build images assets
-generate: ## Make deepcopy, apply configurations, CRDs, RBAC, chart files, docs/conditions.md.
+generate: ## Make deepcopy, apply configurations, CRDs, RBAC, chart files, generated docs.
 	$(GO) run ./hack/generate
 
 build: ## Build the programs into bin/.

@@ -348,8 +348,8 @@ type GatewayParentReference struct {
 }
 
 // LegacyAlgorithm is an algorithm that RFC 8894 tolerates (3DES and SHA-1) or
-// forbids (DES), section 2.9.
-// +kubebuilder:validation:Enum="3DES";"SHA-1";"DES"
+// forbids (DES and MD5), section 2.9.
+// +kubebuilder:validation:Enum="3DES";"SHA-1";"DES";"MD5"
 type LegacyAlgorithm string
 
 // The legacy algorithms.
@@ -359,16 +359,56 @@ const (
 	// SingleDES is read, for clients that know nothing else, but never announced and
 	// never written: replies are encrypted with AES-128.
 	SingleDES LegacyAlgorithm = "DES"
+	// MD5 likewise: replies are signed with SHA-1 if that is allowed, else with SHA-256.
+	MD5 LegacyAlgorithm = "MD5"
+)
+
+// CAChain says which CA certificates GetCACert shows after the RA's.
+// +kubebuilder:validation:Enum=Full;Issuer
+type CAChain string
+
+// The values of CAChain.
+const (
+	// CAChainFull is the issuing CA and everything above it, up to the root.
+	CAChainFull CAChain = "Full"
+	// CAChainIssuer is the issuing CA alone.
+	CAChainIssuer CAChain = "Issuer"
+)
+
+// ReplyChain says which CA certificates come with an issued certificate.
+// +kubebuilder:validation:Enum=Omit;Include
+type ReplyChain string
+
+// The values of ReplyChain.
+const (
+	// ReplyChainOmit sends the issued certificate alone.
+	ReplyChainOmit ReplyChain = "Omit"
+	// ReplyChainInclude sends the CA certificates of GetCACert after it.
+	ReplyChainInclude ReplyChain = "Include"
 )
 
 // Compatibility allows what old devices need.
 type Compatibility struct {
 	// Algorithms accepted beside AES and SHA-2: 3DES and SHA-1, which are then also
-	// announced, and single DES, which RFC 8894 forbids and some clients still use.
+	// announced, and single DES and MD5, which RFC 8894 forbids and some clients still use.
 	// +optional
 	// +listType=set
-	// +kubebuilder:validation:MaxItems=3
+	// +kubebuilder:validation:MaxItems=4
 	LegacyAlgorithms []LegacyAlgorithm `json:"legacyAlgorithms,omitempty"`
+
+	// Which CA certificates GetCACert shows after the RA's: Full (the issuing CA and
+	// everything above it, which strongSwan and certmonger need) or Issuer (the
+	// issuing CA alone, which Intune's profiles for Windows need).
+	// +optional
+	// +kubebuilder:default=Full
+	CAChain CAChain `json:"caChain,omitempty"`
+
+	// Whether an issued certificate comes alone (Omit; Juniper's devices take nothing
+	// else) or with the CA certificates that GetCACert shows (Include; Cisco's VPN
+	// Client wants them).
+	// +optional
+	// +kubebuilder:default=Omit
+	ReplyChain ReplyChain `json:"replyChain,omitempty"`
 }
 
 // Server describes the servers.

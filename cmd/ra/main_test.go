@@ -78,11 +78,12 @@ func TestServe(t *testing.T) {
 	for target, want := range map[string]int{
 		admin + "/livez":                     http.StatusOK,
 		admin + "/readyz":                    http.StatusServiceUnavailable,
+		admin + "/healthz":                   http.StatusServiceUnavailable,
 		admin + "/status":                    http.StatusOK,
 		device + "/scep?operation=GetCACert": http.StatusServiceUnavailable,
 		device + "/scep":                     http.StatusOK,
 	} {
-		if got := status(t, "http://"+target); got != want {
+		if got, _ := get(t, "http://"+target); got != want {
 			t.Errorf("%s: status %d, want %d", target, got, want)
 		}
 	}
@@ -92,7 +93,7 @@ func TestServe(t *testing.T) {
 	}
 }
 
-func status(t *testing.T, url string) int {
+func get(t *testing.T, url string) (status int, body string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
 	if err != nil {
@@ -102,8 +103,12 @@ func status(t *testing.T, url string) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = response.Body.Close()
-	return response.StatusCode
+	defer func() { _ = response.Body.Close() }()
+	read, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(read)
 }
 
 func TestServeSaysWhatIsWrong(t *testing.T) {

@@ -4,6 +4,7 @@
 //	markers in controllers/   -> config/rbac/role.yaml
 //	config/{crd,rbac,admission} -> charts/scepter/files
 //	api/v1alpha1/conditions.go -> docs/conditions.md
+//	internal/scep/rfc8894      -> docs/rfc8894.md
 //
 // With -check it generates into a temporary copy of the tree and reports what
 // differs, so that it works in a tree with uncommitted changes.
@@ -31,6 +32,7 @@ var steps = []step{
 		"rbac:roleName=scepter-operator", "paths=./controllers/...", "output:rbac:dir=config/rbac")},
 	{"chart files", writeChartFiles},
 	{"docs/conditions.md", writeConditions},
+	{"docs/rfc8894.md", writeRequirements},
 }
 
 // generated lists, as globs from the root, the files that the steps make.
@@ -43,6 +45,7 @@ var generated = []string{
 	"config/rbac/role.yaml",
 	"charts/scepter/files/*/*.yaml",
 	"docs/conditions.md",
+	"docs/rfc8894.md",
 }
 
 func main() {

@@ -24,6 +24,18 @@ var stages = []stage{
 		limit:   20 * time.Minute,
 	},
 	{
+		name:    "fuzz",
+		about:   "each fuzzer, for half a minute",
+		command: []string{"make", "--no-print-directory", "fuzz"},
+		limit:   30 * time.Minute,
+	},
+	{
+		name:    "bench",
+		about:   "benchmarks of the SCEP engine, and what it takes beyond its RSA operations",
+		command: []string{"make", "--no-print-directory", "bench"},
+		limit:   10 * time.Minute,
+	},
+	{
 		name:    "assets",
 		about:   "build etcd, API server and kubectl, once",
 		command: []string{"make", "--no-print-directory", "--silent", "assets"},

@@ -20,6 +20,7 @@ import (
 const (
 	livePath    = "/livez"
 	readyPath   = "/readyz"
+	healthPath  = "/healthz"
 	metricsPath = "/metrics"
 )
 
@@ -41,6 +42,7 @@ func (a *admin) handler(metrics *audit.Metrics) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+livePath, a.live)
 	mux.HandleFunc("GET "+readyPath, a.ready)
+	mux.HandleFunc("GET "+healthPath, a.healthy)
 	mux.HandleFunc("GET "+raconfig.StatusPath, a.report)
 	mux.Handle("GET "+metricsPath, promhttp.HandlerFor(metrics.Registry(), promhttp.HandlerOpts{}))
 	return mux
@@ -57,15 +59,32 @@ func (a *admin) live(w http.ResponseWriter, r *http.Request) {
 
 // ready says what this server can do by itself; it does not ask the issuer.
 func (a *admin) ready(w http.ResponseWriter, _ *http.Request) {
+	if why := a.notReady(); why != "" {
+		http.Error(w, why, http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = io.WriteString(w, "ok\n")
+}
+
+// healthy is ready and alive, for those who ask one question only.
+func (a *admin) healthy(w http.ResponseWriter, r *http.Request) {
+	if why := a.notReady(); why != "" {
+		http.Error(w, why, http.StatusServiceUnavailable)
+		return
+	}
+	a.live(w, r)
+}
+
+func (a *admin) notReady() string {
 	switch {
 	case a.draining.Load():
-		http.Error(w, "shutting down", http.StatusServiceUnavailable)
+		return "shutting down"
 	case a.status().Snapshot == nil:
-		http.Error(w, "configuration or keyring is not loaded: see "+raconfig.StatusPath, http.StatusServiceUnavailable)
+		return "configuration or keyring is not loaded: see " + raconfig.StatusPath
 	case !a.issuing():
-		http.Error(w, "starting", http.StatusServiceUnavailable)
+		return "starting"
 	default:
-		_, _ = io.WriteString(w, "ok\n")
+		return ""
 	}
 }
 

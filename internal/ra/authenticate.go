@@ -112,7 +112,7 @@ func (e *enrolment) refuseSelfSigned() error {
 	switch {
 	case e.request.ChallengePassword != "":
 		return errChallengeWrong
-	case e.request.MessageType == scep.RenewalReq:
+	case e.request.Renews():
 		return errSelfSigned
 	default:
 		return errChallengeMissing

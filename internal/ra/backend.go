@@ -4,8 +4,8 @@
 //	receive, open (package scep) → recall → authenticate → judge → issue → reply → record
 //
 // Nothing is written anywhere before a request is authenticated and judged. What
-// is written then is one CertificateRequest, by which any replica knows the
-// request again.
+// is written then, where an endpoint issues by cert-manager, is one
+// CertificateRequest, by which any replica knows the request again.
 package ra
 
 import (
@@ -25,6 +25,7 @@ import (
 // backend decides about the messages that package scep has opened.
 type backend struct {
 	snapshot func() *reload.Snapshot
+	direct   issue.Issuer        // nil: CertificateRequests in the store
 	store    func() *issue.Store // nil before the first snapshot
 	waiting  *budget
 	recorder *recorder
@@ -35,7 +36,7 @@ type backend struct {
 type enrolment struct {
 	request  *scep.Request
 	snapshot *reload.Snapshot
-	issuer   *issue.CertManager
+	issuer   issue.Issuer
 	template *reload.Template
 	selfSign bool // the signer is self-signed and proves nothing but a key
 	started  time.Time
@@ -51,14 +52,19 @@ type enrolment struct {
 type step func(*backend, context.Context, *enrolment) (*scep.Reply, error)
 
 var (
-	enrolSteps = []step{(*backend).recall, (*backend).authenticate, (*backend).judge, (*backend).issueCertificate}
-	pollSteps  = []step{(*backend).collect}
+	enrolSteps = []step{
+		(*backend).checkAnswerable, (*backend).recall, (*backend).authenticate, (*backend).judge, (*backend).issueCertificate,
+	}
+	pollSteps = []step{(*backend).checkAnswerable, (*backend).collect}
 )
 
 var pipelines = map[scep.MessageType][]step{
 	scep.PKCSReq:    enrolSteps,
 	scep.RenewalReq: enrolSteps,
+	scep.UpdateReq:  enrolSteps,
 	scep.CertPoll:   pollSteps,
+	scep.GetCert:    {refuseAll(errNoGetCert)},
+	scep.GetCRL:     {refuseAll(errNoGetCRL)},
 }
 
 // PKIOperation implements scep.Backend.
@@ -68,7 +74,7 @@ func (b *backend) PKIOperation(ctx context.Context, request *scep.Request) (*sce
 		return nil, err
 	}
 	reply, err := b.run(ctx, e)
-	return b.conclude(ctx, e, reply, err)
+	return b.conclude(ctx, e, e.withChain(reply), err)
 }
 
 var errNotReady = errors.New("no configuration is loaded yet")
@@ -77,8 +83,8 @@ var errNotReady = errors.New("no configuration is loaded yet")
 const retryAfter = 10 * time.Second
 
 func (b *backend) begin(request *scep.Request) (*enrolment, error) {
-	snapshot, store := b.snapshot(), b.store()
-	if snapshot == nil || store == nil {
+	snapshot := b.snapshot()
+	if snapshot == nil || b.direct == nil && b.store() == nil {
 		return nil, &scep.UnavailableError{RetryAfter: retryAfter, Err: errNotReady}
 	}
 	e := &enrolment{
@@ -88,14 +94,17 @@ func (b *backend) begin(request *scep.Request) (*enrolment, error) {
 		selfSign: selfSigned(request.Signer),
 		started:  b.now(),
 	}
-	e.issuer = b.newIssuer(e, store)
+	e.issuer = b.issuerFor(e)
 	return e, nil
 }
 
-func (b *backend) newIssuer(e *enrolment, store *issue.Store) *issue.CertManager {
+func (b *backend) issuerFor(e *enrolment) issue.Issuer {
+	if b.direct != nil {
+		return b.direct
+	}
 	c := e.snapshot.Config
 	return &issue.CertManager{
-		Store: store,
+		Store: b.store(),
 		Names: issue.Names{Key: e.snapshot.StateKey, Endpoint: c.Endpoint.Name},
 		Terms: issue.Terms{
 			Issuer:       c.Issuance.IssuerRef,

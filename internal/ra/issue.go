@@ -3,6 +3,7 @@ package ra
 import (
 	"context"
 
+	"github.com/scepter-pki/scepter/api/v1alpha1"
 	"github.com/scepter-pki/scepter/internal/ra/audit"
 	"github.com/scepter-pki/scepter/internal/ra/issue"
 	"github.com/scepter-pki/scepter/internal/ra/policy"
@@ -65,5 +66,20 @@ func refuse(reason refusal.Reason, text string) func(*issue.Record) (*scep.Reply
 // issuerError is what the log holds of an issuer's refusal.
 type issuerError struct{ name, message string }
 
-// Error names the CertificateRequest and quotes the issuer.
-func (e *issuerError) Error() string { return "CertificateRequest " + e.name + ": " + e.message }
+// Error names the CertificateRequest, if there is one, and quotes the issuer.
+func (e *issuerError) Error() string {
+	if e.name == "" {
+		return e.message
+	}
+	return "CertificateRequest " + e.name + ": " + e.message
+}
+
+// withChain adds the CA certificates to an issued one, for endpoints whose
+// devices want them there.
+func (e *enrolment) withChain(reply *scep.Reply) *scep.Reply {
+	if reply == nil || len(reply.Certificates) == 0 || e.snapshot.Config.ReplyChain != v1alpha1.ReplyChainInclude {
+		return reply
+	}
+	reply.Certificates = append(reply.Certificates, e.snapshot.Identity.CAsFor(e.snapshot.Settings.ChainShape)...)
+	return reply
+}

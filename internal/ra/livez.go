@@ -60,10 +60,24 @@ func newSelfTest(now time.Time) (*selfTest, error) {
 		Logger:   slog.New(slog.DiscardHandler),
 	})
 	return &selfTest{key: deviceKey, client: &scep.Client{
-		URL:    "http://" + selfTestName,
-		HTTP:   &http.Client{Transport: inMemory{handler}},
-		Logger: slog.New(slog.DiscardHandler),
+		URL:      "http://" + selfTestName,
+		HTTP:     &http.Client{Transport: inMemory{handler}},
+		Logger:   slog.New(slog.DiscardHandler),
+		VerifyCA: isCA(root),
+		Now:      func() time.Time { return now }, // the CA is valid then
 	}}, nil
+}
+
+var errSelfTestCA = errors.New("self-test: another CA certificate came back")
+
+// isCA trusts one CA.
+func isCA(root *x509.Certificate) func(*scep.CACertificates) error {
+	return func(c *scep.CACertificates) error {
+		if !c.CA.Equal(root) {
+			return errSelfTestCA
+		}
+		return nil
+	}
 }
 
 func selfTestCertificate(now time.Time) *x509.Certificate {

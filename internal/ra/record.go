@@ -96,7 +96,10 @@ func (e *enrolment) attributes(ctx context.Context) []slog.Attr {
 		out = append(out, slog.String("admittedBy", e.admitted))
 	}
 	if e.record != nil {
-		out = append(out, slog.String("certificateRequest", e.record.Name), slog.String("state", string(e.record.State)))
+		if e.record.Name != "" {
+			out = append(out, slog.String("certificateRequest", e.record.Name))
+		}
+		out = append(out, slog.String("state", string(e.record.State)))
 		if len(e.record.Certificates) > 0 {
 			out = append(out, slog.String("certificate", raconfig.Fingerprint(e.record.Certificates[0])))
 		}

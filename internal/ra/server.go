@@ -24,8 +24,10 @@ import (
 // Options is what a server is made from.
 type Options struct {
 	Dirs reload.Dirs
-	// Cluster is how the API server is reached.
+	// Cluster is how the API server is reached, for CertificateRequests.
 	Cluster *rest.Config
+	// Issuer takes the place of CertificateRequests, and of the cluster; may be nil.
+	Issuer issue.Issuer
 	// Pod and Version are shown in the status.
 	Pod, Version string
 	Logger       *slog.Logger
@@ -66,7 +68,7 @@ func New(o Options) (*Server, error) {
 	s.reloader.Changed = s.reloaded
 	s.admin = &admin{
 		pod: o.Pod, version: o.Version, status: s.reloader.Status, selfTest: test, logger: o.Logger,
-		issuing: func() bool { return s.store.Load() != nil },
+		issuing: func() bool { return o.Issuer != nil || s.store.Load() != nil },
 	}
 	s.device = s.newDeviceHandler()
 	if s.minter, err = s.newMinter(); err != nil {
@@ -85,6 +87,7 @@ func (s *Server) newDeviceHandler() http.Handler {
 		Settings: s.settings,
 		Backend: &backend{
 			snapshot: s.reloader.Current,
+			direct:   s.options.Issuer,
 			store:    s.store.Load,
 			waiting:  newBudget(maxWaiting, s.metrics.InFlight("issuer")),
 			recorder: r,
@@ -109,7 +112,11 @@ func withoutAdmin(next http.Handler) http.Handler {
 	})
 }
 
+// newMinter makes nothing where there is no cluster to ask who may mint.
 func (s *Server) newMinter() (*mint.Minter, error) {
+	if s.options.Cluster == nil {
+		return nil, nil
+	}
 	client, err := kubernetes.NewForConfig(s.options.Cluster)
 	if err != nil {
 		return nil, fmt.Errorf("client for reviews: %w", err)
@@ -154,11 +161,14 @@ func (s *Server) reloaded(status *reload.Status) {
 // DeviceHandler speaks SCEP.
 func (s *Server) DeviceHandler() http.Handler { return s.device }
 
-// AdminHandler serves /livez, /readyz, /status and /metrics.
+// AdminHandler serves /livez, /readyz, /healthz, /status and /metrics.
 func (s *Server) AdminHandler() http.Handler { return s.admin.handler(s.metrics) }
 
-// Work reads the files and watches the cluster until the context ends. It is Run
-// without listeners.
+// Ready is closed when the files were good enough to serve with.
+func (s *Server) Ready() <-chan struct{} { return s.reloader.First() }
+
+// Work reads the files and watches the cluster, if it needs one, until the context
+// ends. It is Run without listeners.
 func (s *Server) Work(ctx context.Context) error {
 	reloading := make(chan struct{})
 	go func() {
@@ -167,8 +177,12 @@ func (s *Server) Work(ctx context.Context) error {
 	}()
 	defer func() { <-reloading }()
 	select {
-	case <-s.reloader.First():
+	case <-s.Ready():
 	case <-ctx.Done():
+		return nil
+	}
+	if s.options.Issuer != nil {
+		<-ctx.Done()
 		return nil
 	}
 	endpoint := s.reloader.Current().Config.Endpoint

@@ -92,6 +92,10 @@ type Config struct {
 	TrustedProxies []string `json:"trustedProxies,omitempty"`
 	// LegacyAlgorithms accepted beside AES and SHA-2.
 	LegacyAlgorithms []v1alpha1.LegacyAlgorithm `json:"legacyAlgorithms,omitempty"`
+	// CAChain says which CA certificates GetCACert shows; empty is Full.
+	CAChain v1alpha1.CAChain `json:"caChain,omitempty"`
+	// ReplyChain says whether they come with an issued certificate too; empty is Omit.
+	ReplyChain v1alpha1.ReplyChain `json:"replyChain,omitempty"`
 	// TLS is true where the servers end TLS themselves, with the files tls.crt and tls.key in TLSDir.
 	TLS bool `json:"tls,omitempty"`
 	// Admin is true where challenges are minted over HTTPS, with the files in AdminTLSDir.
@@ -152,6 +156,10 @@ type NDES struct {
 	// Template entry that its challenges are for; "": the default one.
 	Template string `json:"template,omitempty"`
 }
+
+// IssuanceDirect issues with a CA key at hand, without cert-manager. A server knows
+// it beside the values of the API; the operator never writes it.
+const IssuanceDirect v1alpha1.IssuanceMode = "Direct"
 
 // Encode writes a configuration as YAML, the same bytes for the same configuration.
 func Encode(c *Config) ([]byte, error) {

@@ -28,6 +28,8 @@ func Config(ep *v1alpha1.ScepEndpoint, templates []v1alpha1.CertificateTemplate,
 		},
 		TrustedProxies:   ep.Spec.Exposure.TrustedProxies,
 		LegacyAlgorithms: ep.Spec.Compatibility.LegacyAlgorithms,
+		CAChain:          ep.Spec.Compatibility.CAChain,
+		ReplyChain:       ep.Spec.Compatibility.ReplyChain,
 		TLS:              serversEndTLS(ep),
 		Admin:            ep.Spec.Exposure.Admin != nil,
 	}

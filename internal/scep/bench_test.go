@@ -47,7 +47,9 @@ func newEnrolment(b *testing.B) enrolment {
 	if e.request, err = scep.Open(e.message, e.id, scep.Settings{}); err != nil {
 		b.Fatal(err)
 	}
-	e.signed = parseSigned(b, e.message)
+	if e.signed, err = parseSignedData(e.message); err != nil {
+		b.Fatal(err)
+	}
 	issued, err := e.ca.Issue(&x509.Certificate{RawSubject: e.request.CSR.RawSubject}, e.request.CSR.PublicKey)
 	if err != nil {
 		b.Fatal(err)
@@ -56,17 +58,12 @@ func newEnrolment(b *testing.B) enrolment {
 	return e
 }
 
-func parseSigned(b *testing.B, message []byte) *cms.SignedData {
-	b.Helper()
+func parseSignedData(message []byte) (*cms.SignedData, error) {
 	der, err := cms.Normalize(message, benchLimits.Nesting)
 	if err != nil {
-		b.Fatal(err)
+		return nil, err
 	}
-	signed, err := cms.ParseSignedData(der, benchLimits)
-	if err != nil {
-		b.Fatal(err)
-	}
-	return signed
+	return cms.ParseSignedData(der, benchLimits)
 }
 
 // measure runs one step again and again.
@@ -84,11 +81,7 @@ func BenchmarkParse(b *testing.B) {
 	e := newEnrolment(b)
 	b.SetBytes(int64(len(e.message)))
 	measure(b, func() error {
-		der, err := cms.Normalize(e.message, benchLimits.Nesting)
-		if err != nil {
-			return err
-		}
-		_, err = cms.ParseSignedData(der, benchLimits)
+		_, err := parseSignedData(e.message)
 		return err
 	})
 }
@@ -160,7 +153,7 @@ func BenchmarkRespond(b *testing.B) {
 func BenchmarkEnrolment(b *testing.B) {
 	s := sceptest.NewServer(b, sceptest.Options{})
 	key := sceptest.RSAKey(b, 1)
-	client := &scep.Client{URL: s.URL, Logger: slog.New(slog.DiscardHandler)}
+	client := &scep.Client{VerifyCA: scep.TrustAnyCA, URL: s.URL, Logger: slog.New(slog.DiscardHandler)}
 	measure(b, func() error {
 		_, err := client.Enrol(b.Context(), scep.EnrolRequest{Key: key})
 		return err
@@ -219,9 +212,11 @@ func (r bareRSA) run() error {
 
 // BenchmarkOverhead compares all that the server does for one enrolment, from
 // the HTTP request to the last byte of the answer, with the bare RSA operations.
-// The two are measured in turns, and the median of their ratios is judged:
-// whatever else the machine does slows both of a pair. The CA's own signature is
-// no work of the server and left out.
+// The two are measured in turns. "ratio" is the median over the pairs: whatever
+// else the machine does slows both of a pair. "best-ratio" compares the best times
+// of each: noise only adds to them. A server that does too much exceeds the limit
+// in both; a busy machine at most in one. The CA's own signature is no work of the
+// server and left out.
 func BenchmarkOverhead(b *testing.B) {
 	e := newEnrolment(b)
 	bare := newBareRSA(b, e)
@@ -235,10 +230,11 @@ func BenchmarkOverhead(b *testing.B) {
 	}
 	b.ReportMetric(median(served), "server-ns")
 	b.ReportMetric(median(floor), "rsa-ns")
-	ratio := median(ratios)
+	ratio, best := median(ratios), slices.Min(served)/slices.Min(floor)
 	b.ReportMetric(ratio, "ratio")
-	if len(ratios) >= fewPairs && ratio > maxOverhead {
-		b.Errorf("an enrolment takes the server %.3f times as long as its RSA operations, limit %.2f", ratio, maxOverhead)
+	b.ReportMetric(best, "best-ratio")
+	if len(ratios) >= fewPairs && min(ratio, best) > maxOverhead {
+		b.Errorf("an enrolment takes the server %.3f (at best %.3f) times as long as its RSA operations, limit %.2f", ratio, best, maxOverhead)
 	}
 }
 
@@ -261,7 +257,10 @@ func post(ctx context.Context, h http.Handler, message []byte) error {
 
 // serve posts a message to a handler without a network.
 func serve(ctx context.Context, h http.Handler, message []byte) *httptest.ResponseRecorder {
-	request := httptest.NewRequestWithContext(ctx, http.MethodPost, "/scep?operation=PKIOperation", bytes.NewReader(message))
+	return record(h, httptest.NewRequestWithContext(ctx, http.MethodPost, "/scep?operation=PKIOperation", bytes.NewReader(message)))
+}
+
+func record(h http.Handler, request *http.Request) *httptest.ResponseRecorder {
 	recorder := httptest.NewRecorder()
 	h.ServeHTTP(recorder, request)
 	return recorder
@@ -282,9 +281,10 @@ func median(values []float64) float64 {
 	return values[len(values)/2]
 }
 
-// BenchmarkRefusal measures the time of each refusal that must look the same
+// BenchmarkRefusal measures the best time of each refusal that must look the same
 // from outside (see oracle_test.go), in turns, and reports it as a share of the
-// first one's. Time is not asserted: a busy machine would fail it.
+// first one's. It is not asserted: a busy machine would fail it. "another-key" may
+// be quicker, if its block is a number that the RA's modulus says cannot be one.
 func BenchmarkRefusal(b *testing.B) {
 	bench := newBench(b)
 	cases := bench.unreadable(b, scep.AES128CBC, scep.PKCS1v15)
@@ -302,6 +302,41 @@ func BenchmarkRefusal(b *testing.B) {
 		}
 	}
 	for _, name := range names {
-		b.ReportMetric(median(times[name])/median(times[names[0]]), name+"-ratio")
+		b.ReportMetric(slices.Min(times[name])/slices.Min(times[names[0]]), name+"-ratio")
+	}
+}
+
+// steps is by how much the message of BenchmarkGreedy grows, and maxGrowth by how
+// much the time may: halfway between linear and quadratic.
+const (
+	steps     = 4
+	maxGrowth = 8
+)
+
+// BenchmarkGreedy opens messages that are made to cost more than others, of a
+// quarter of the default limit and of all of it, and wants the time to grow as
+// the size does. It compares the best times: a busy machine only adds to them.
+func BenchmarkGreedy(b *testing.B) {
+	scene := newBench(b)
+	unbound := everything
+	unbound.Limits.MaxMessageBytes = 1 << 20
+	size := scep.DefaultLimits.MaxMessageBytes / steps
+	longer := scene.greedy(b, steps*size)
+	for name, message := range scene.greedy(b, size) {
+		b.Run(name, func(b *testing.B) {
+			var short, long []float64
+			open := func(message []byte) float64 {
+				return timed(b, func() error { _, _ = scep.Open(message, scene.id, unbound); return nil })
+			}
+			for b.Loop() {
+				short, long = append(short, open(message)), append(long, open(longer[name]))
+			}
+			growth := slices.Min(long) / slices.Min(short)
+			b.ReportMetric(slices.Min(long), "long-ns")
+			b.ReportMetric(growth, "growth")
+			if len(long) >= fewPairs && growth > maxGrowth {
+				b.Errorf("a message %d times as long takes %.1f times as long", steps, growth)
+			}
+		})
 	}
 }

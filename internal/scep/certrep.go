@@ -3,6 +3,7 @@ package scep
 import (
 	"bytes"
 	"crypto"
+	"crypto/x509"
 	"slices"
 
 	"github.com/scepter-pki/scepter/internal/scep/cms"
@@ -71,27 +72,46 @@ func readFailure(signed *cms.SignedData, result *Result) error {
 	return nil
 }
 
+// successReader reads what SUCCESS brings, a degenerate SignedData in DER or BER,
+// into a result. Errors are *ReplyError.
+type successReader func(bundle []byte, result *Result) error
+
 func (tx *transaction) readSuccess(signed *cms.SignedData, result *Result) error {
 	bundle, err := tx.decrypt(signed.Content)
 	if err != nil {
 		return &ReplyError{"envelope", err}
 	}
-	certificates, err := parseCertificates(bundle)
-	if err != nil {
-		return &ReplyError{"certificates", err}
-	}
-	for _, cert := range certificates {
-		key, ok := cert.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
-		if result.Certificate == nil && ok && key.Equal(tx.publicKey) {
-			result.Certificate = cert
-			continue
+	return tx.read(bundle, result)
+}
+
+// certificateFor wants a certificate of the key.
+func certificateFor(public crypto.PublicKey) successReader {
+	return wantedCertificate("no certificate for the requested key", func(c *x509.Certificate) bool {
+		key, ok := c.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
+		return ok && key.Equal(public)
+	})
+}
+
+// wantedCertificate takes the first certificate that is wanted, wherever it is:
+// a SET has no order.
+func wantedCertificate(missing string, wanted func(*x509.Certificate) bool) successReader {
+	return func(bundle []byte, result *Result) error {
+		certificates, err := parseCertificates(bundle)
+		if err != nil {
+			return &ReplyError{"certificates", err}
 		}
-		result.Chain = append(result.Chain, cert)
+		for _, cert := range certificates {
+			if result.Certificate == nil && wanted(cert) {
+				result.Certificate = cert
+				continue
+			}
+			result.Chain = append(result.Chain, cert)
+		}
+		if result.Certificate == nil {
+			return &ReplyError{Reason: missing}
+		}
+		return nil
 	}
-	if result.Certificate == nil {
-		return &ReplyError{Reason: "no certificate for the requested key"}
-	}
-	return nil
 }
 
 // decrypt opens an envelope for the transaction's signer.
@@ -104,13 +124,7 @@ func (tx *transaction) decrypt(content []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	mine := func(r cms.Recipient) bool { return r.ID.Matches(tx.signer.Certificate) }
-	i := slices.IndexFunc(envelope.Recipients, mine)
-	key, ok := tx.signer.Key.(crypto.Decrypter)
-	if i < 0 || !ok {
-		return nil, ErrUnknownRecipient
-	}
-	plaintext, err := envelope.Decrypt(envelope.Recipients[i], key)
+	plaintext, err := tx.open(envelope)
 	if err != nil {
 		return nil, err
 	}
@@ -118,4 +132,17 @@ func (tx *transaction) decrypt(content []byte) ([]byte, error) {
 		return nil, ErrUnreadable
 	}
 	return plaintext.Bytes, nil
+}
+
+// open uses the signer's key, or the password if the key cannot decrypt.
+func (tx *transaction) open(envelope *cms.EnvelopedData) (cms.Plaintext, error) {
+	mine := func(r cms.Recipient) bool { return r.ID.Matches(tx.signer.Certificate) }
+	i := slices.IndexFunc(envelope.Recipients, mine)
+	if key, ok := tx.signer.Key.(crypto.Decrypter); ok && i >= 0 {
+		return envelope.Decrypt(envelope.Recipients[i], key)
+	}
+	if tx.password == "" || len(envelope.PasswordRecipients) == 0 {
+		return cms.Plaintext{}, ErrUnknownRecipient
+	}
+	return envelope.DecryptWithPassword(envelope.PasswordRecipients[0], []byte(tx.password))
 }

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -25,36 +26,40 @@ const (
 	MethodGET
 )
 
-// Client speaks SCEP to one URL. Its zero values are usable but for URL; it is
+// Client speaks SCEP to one URL. It needs URL and either CA or VerifyCA; it is
 // safe for concurrent use as long as its fields are not changed.
 type Client struct {
-	URL    string // up to the query, e.g. http://scep.example.com/scep
+	// URL is that of the server up to the query, http or https. One without a
+	// path gets /cgi-bin/pkiclient.exe (RFC 8894, section 4.1).
+	URL    string
 	HTTP   *http.Client
 	Method ClientMethod
 	Logger *slog.Logger
 
+	// CAIdentifier is sent as message of the operations that get certificates and
+	// capabilities, for servers with several CAs that go by it; "" sends none.
+	CAIdentifier string
+
 	// CA is used instead of asking GetCACert. VerifyCA judges what GetCACert
-	// answered, by a fingerprint for example; nil trusts it.
+	// answered, once its signatures and times are good: PinCA makes one that goes
+	// by a fingerprint, TrustAnyCA is one that believes everything. Without CA and
+	// VerifyCA there is no enrolment (RFC 8894, section 2.2).
 	CA       *CACertificates
 	VerifyCA func(*CACertificates) error
 
 	// While the answer is PENDING, Enrol and Renew poll: after PollInterval
 	// (default 10 s), then after twice as long each time up to eight times
 	// that, at most PollLimit times; negative: until the context ends. With 0
-	// they return PENDING at once.
+	// they return PENDING at once. A server that is busy meanwhile (HTTP 429 or
+	// 503) is polled again when it says.
 	PollInterval time.Duration
 	PollLimit    int
 
-	Now func() time.Time // for self-signed certificates; nil: time.Now
+	Now func() time.Time // for self-signed certificates and the CA's validity; nil: time.Now
 }
 
-const (
-	defaultPollInterval = 10 * time.Second
-	maxPollFactor       = 8
-
-	// maxAnswer bounds what a client reads, in bytes.
-	maxAnswer = 1 << 20
-)
+// maxAnswer bounds what a client reads, in bytes.
+const maxAnswer = 1 << 20
 
 // HTTPError is an HTTP status other than 200.
 type HTTPError struct {
@@ -72,47 +77,60 @@ func (e *HTTPError) busy() bool {
 	return e.StatusCode == http.StatusServiceUnavailable || e.StatusCode == http.StatusTooManyRequests
 }
 
-// Capabilities is what GetCACaps answered, by keyword in lower case.
-type Capabilities map[string]bool
-
-// Has says whether a keyword was listed, in whatever case, or is implied by
-// SCEPStandard (RFC 8894, section 3.5.2).
-func (c Capabilities) Has(keyword string) bool {
-	return c[strings.ToLower(keyword)] || c["scepstandard"] && impliedByStandard[keyword]
-}
-
-var impliedByStandard = map[string]bool{
-	CapabilityAES:              true,
-	CapabilityPOSTPKIOperation: true,
-	CapabilitySHA256:           true,
-}
-
-// GetCACaps asks what the server can do. An HTTP error means that it can do
-// nothing beyond the oldest drafts (RFC 8894, section 3.5.2), and the answer is
-// empty; except 429 and 503, which say nothing about that (*HTTPError).
+// GetCACaps asks what the server can do. An HTTP error, or a connection closed
+// without an answer, means that it can do nothing beyond the oldest drafts (RFC
+// 8894, section 3.5.2), and the answer is empty; except 429 and 503, which say
+// nothing about that (*HTTPError).
 func (c *Client) GetCACaps(ctx context.Context) (Capabilities, error) {
-	body, err := c.get(ctx, operationGetCACaps, "")
-	var status *HTTPError
-	if errors.As(err, &status) && !status.busy() {
+	body, err := c.get(ctx, operationGetCACaps, c.CAIdentifier)
+	switch {
+	case err == nil:
+		return parseCapabilities(string(body)), nil
+	case saysNothing(err):
 		return Capabilities{}, nil
-	}
-	if err != nil {
+	default:
 		return nil, err
 	}
-	capabilities := Capabilities{}
-	for _, keyword := range strings.Fields(string(body)) {
-		capabilities[strings.ToLower(keyword)] = true
-	}
-	return capabilities, nil
 }
 
-// GetCACert fetches the RA's and CA's certificates and tells them apart.
+// saysNothing tells a server that knows no GetCACaps from one that is away.
+func saysNothing(err error) bool {
+	var status *HTTPError
+	if errors.As(err, &status) {
+		return !status.busy()
+	}
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
+}
+
+// GetCACert fetches the RA's and CA's certificates and tells them apart. They are
+// not yet trusted.
 func (c *Client) GetCACert(ctx context.Context) (*CACertificates, error) {
-	body, err := c.get(ctx, operationGetCACert, "")
+	body, err := c.get(ctx, operationGetCACert, c.CAIdentifier)
 	if err != nil {
 		return nil, err
 	}
 	return ParseCACertificates(body)
+}
+
+// trustedCA is CA, or what GetCACert answers if it passes every check.
+func (c *Client) trustedCA(ctx context.Context) (*CACertificates, error) {
+	if c.CA != nil {
+		return c.CA, nil
+	}
+	if c.VerifyCA == nil {
+		return nil, ErrCANotTrusted
+	}
+	ca, err := c.GetCACert(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := ca.CheckValidity(c.now()); err != nil {
+		return nil, err
+	}
+	if err := c.VerifyCA(ca); err != nil {
+		return nil, fmt.Errorf("scep: CA certificate: %w", err)
+	}
+	return ca, nil
 }
 
 // transport sends a pkiMessage and returns the answer's body.
@@ -120,33 +138,59 @@ func (c *Client) transport(ctx context.Context, method ClientMethod, message []b
 	if method == MethodGET {
 		return c.get(ctx, operationPKIOperation, base64.StdEncoding.EncodeToString(message))
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.target(operationPKIOperation, ""), bytes.NewReader(message))
+	request, err := c.request(ctx, http.MethodPost, operationPKIOperation, "", bytes.NewReader(message))
 	if err != nil {
-		return nil, fmt.Errorf("scep: %w", err)
+		return nil, err
 	}
 	request.Header.Set("Content-Type", typeMessage)
 	return c.do(request, operationPKIOperation)
 }
 
 func (c *Client) get(ctx context.Context, operation, message string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.target(operation, message), http.NoBody)
+	request, err := c.request(ctx, http.MethodGet, operation, message, http.NoBody)
 	if err != nil {
-		return nil, fmt.Errorf("scep: %w", err)
+		return nil, err
 	}
 	return c.do(request, operation)
 }
 
-func (c *Client) target(operation, message string) string {
-	separator := "?"
-	if strings.Contains(c.URL, "?") {
-		separator = "&"
+func (c *Client) request(ctx context.Context, method, operation, message string, body io.Reader) (*http.Request, error) {
+	target, err := c.target(operation, message)
+	if err != nil {
+		return nil, err
 	}
-	target := c.URL + separator + "operation=" + operation
-	if message != "" {
-		target += "&message=" + url.QueryEscape(message)
+	request, err := http.NewRequestWithContext(ctx, method, target, body)
+	if err != nil {
+		return nil, fmt.Errorf("scep: %w", transportError(err))
 	}
-	return target
+	return request, nil
 }
+
+// defaultPath is where RFC 8894, section 4.1, expects a SCEP server.
+const defaultPath = "/cgi-bin/pkiclient.exe"
+
+func (c *Client) target(operation, message string) (string, error) {
+	base, err := url.Parse(c.URL)
+	if err != nil || base.Host == "" {
+		return "", fmt.Errorf("scep: %q is not the URL of a server", c.URL)
+	}
+	if base.Path == "" || base.Path == "/" {
+		base.Path = defaultPath
+	}
+	query := "operation=" + operation
+	if base.RawQuery != "" {
+		query = base.RawQuery + "&" + query
+	}
+	if message != "" {
+		query += "&message=" + escape(message)
+	}
+	base.RawQuery = query
+	return base.String(), nil
+}
+
+// escape is percent-encoding (RFC 3986, section 2.1), in which a plus is not a
+// space.
+func escape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
 func (c *Client) do(request *http.Request, operation string) ([]byte, error) {
 	response, err := cmp.Or(c.HTTP, http.DefaultClient).Do(request)
@@ -159,9 +203,12 @@ func (c *Client) do(request *http.Request, operation string) ([]byte, error) {
 	if response.StatusCode != http.StatusOK {
 		return nil, &HTTPError{operation, response.StatusCode, response.Header.Get("Retry-After")}
 	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	if err != nil {
 		return nil, fmt.Errorf("scep: %s: %w", operation, err)
+	}
+	if len(body) > maxAnswer {
+		return nil, &ReplyError{Reason: "it has more than 1 MiB"}
 	}
 	return body, nil
 }

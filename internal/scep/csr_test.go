@@ -36,6 +36,11 @@ func testKeys(t *testing.T) map[string]crypto.Signer {
 	return map[string]crypto.Signer{"RSA": rsaKey, "ECDSA": ecKey, "Ed25519": edKey}
 }
 
+func readCSR(der []byte) (*Request, error) {
+	o := &opening{request: &Request{}}
+	return o.request, o.readCSR(der)
+}
+
 func TestNewCSR(t *testing.T) {
 	t.Parallel()
 	template := &x509.CertificateRequest{Subject: pkix.Name{CommonName: "device"}, DNSNames: []string{"a.example.com"}}
@@ -45,8 +50,8 @@ func TestNewCSR(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
-			r := &Request{}
-			if err := r.readCSR(der); err != nil {
+			r, err := readCSR(der)
+			if err != nil {
 				t.Fatalf("%s, %q: %v", name, challenge, err)
 			}
 			if r.ChallengePassword != challenge || r.CSR.Subject.CommonName != "device" || len(r.CSR.DNSNames) != 1 {
@@ -107,8 +112,46 @@ func TestTwoChallenges(t *testing.T) {
 	if der, err = resign(der, tbs, key, csr.SignatureAlgorithm); err != nil {
 		t.Fatal(err)
 	}
-	if err := (&Request{}).readCSR(der); err == nil {
+	if _, err := readCSR(der); err == nil {
 		t.Error("two challenge passwords are accepted")
+	}
+}
+
+// Devices that sign with MD5 sign their CSRs with it too: crypto/x509 does not
+// verify that any more.
+func TestCSRSignedWithMD5(t *testing.T) {
+	t.Parallel()
+	key := testKeys(t)["RSA"]
+	der, err := NewCSR(&x509.CertificateRequest{}, key, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	csr, err := x509.ParseCertificateRequest(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signature, err := sign(key, csr.RawTBSCertificateRequest, crypto.MD5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged := slices.Clone(signature)
+	forged[100] ^= 1
+	md5WithRSA := []byte{0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x04, 0x05, 0x00}
+	for name, test := range map[string]struct {
+		signature []byte
+		settings  Settings
+		accepted  bool
+	}{
+		"allowed":     {signature, Settings{AllowMD5: true}, true},
+		"not allowed": {signature, Settings{}, false},
+		"forged":      {forged, Settings{AllowMD5: true}, false},
+	} {
+		bits := cms.Element(cbasn1.BIT_STRING, append([]byte{0}, test.signature...))
+		der := cms.Element(cbasn1.SEQUENCE, slices.Concat(csr.RawTBSCertificateRequest, md5WithRSA, bits))
+		o := &opening{request: &Request{}, settings: test.settings}
+		if err := o.readCSR(der); (err == nil) != test.accepted {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
@@ -130,26 +173,7 @@ func TestReadCSRRefusesHugeKeys(t *testing.T) {
 	tbs := cms.Element(cbasn1.SEQUENCE, slices.Concat([]byte{2, 1, 0}, csr.RawSubject, key, []byte{0xa0, 0}))
 	algorithm := []byte{0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b, 0x05, 0x00}
 	huge := cms.Element(cbasn1.SEQUENCE, slices.Concat(tbs, algorithm, []byte{3, 1, 0}))
-	if err := (&Request{}).readCSR(huge); err == nil || err.Error() != "CSR: RSA key of 100001 bits" {
+	if _, err := readCSR(huge); err == nil || err.Error() != "CSR: RSA key of 100001 bits" {
 		t.Errorf("got %v", err)
 	}
-}
-
-func FuzzReadCSR(f *testing.F) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		f.Fatal(err)
-	}
-	der, err := NewCSR(&x509.CertificateRequest{}, key, "secret")
-	if err != nil {
-		f.Fatal(err)
-	}
-	csr, err := x509.ParseCertificateRequest(der)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(csr.RawTBSCertificateRequest)
-	f.Fuzz(func(_ *testing.T, tbs []byte) {
-		_, _ = challengePassword(&x509.CertificateRequest{RawTBSCertificateRequest: tbs})
-	})
 }

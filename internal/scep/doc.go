@@ -9,6 +9,16 @@
 //
 //	HTTP → Open (parse, verify, decrypt) → Backend → Request.Respond → HTTP
 //
+// What is accepted stands in tables, by which both Open and GetCACaps go:
+// digests and ciphers in algorithms.go, messages in content.go. A Client goes the
+// other way: it wants to know which CA to trust (PinCA), chooses the RA's
+// certificates by key usage (ParseCACertificates), and enrols, renews, polls and
+// queries.
+//
+// The answer to a device whose key cannot decrypt, as an EC key, is encrypted
+// with its challenge password (Settings.PasswordRecipient, Reply.Password). That
+// is safe with one-time challenges only, and nothing is ever answered in clear.
+//
 // Three texts never mix: what a device is told (MessageError.Text,
 // Reply.FailInfoText), what the log gets (MessageError.Err, Event.Err), and
 // what stays secret (keys, challenges, CSRs), which is in neither.

@@ -63,7 +63,7 @@ func TestEnrolAlgorithms(t *testing.T) {
 						r := newRequest(t)
 						r.Digest, r.Cipher, r.KeyTransport = digest, cipher, transport
 						method := scep.ClientMethod(1 + (int(digest)+int(cipher))%2)
-						wantSuccess(t, mustEnrol(t, &scep.Client{URL: s.URL, Method: method}, r), s.CA)
+						wantSuccess(t, mustEnrol(t, &scep.Client{VerifyCA: scep.TrustAnyCA, URL: s.URL, Method: method}, r), s.CA)
 					})
 				}
 			}
@@ -76,7 +76,7 @@ func TestEnrolWrongChallenge(t *testing.T) {
 	s := sceptest.NewServer(t, sceptest.Options{Challenge: challenge})
 	r := newRequest(t)
 	r.ChallengePassword = "wrong"
-	result := mustEnrol(t, &scep.Client{URL: s.URL}, r)
+	result := mustEnrol(t, &scep.Client{VerifyCA: scep.TrustAnyCA, URL: s.URL}, r)
 	if result.Status != scep.StatusFailure || result.FailInfo != scep.BadRequest || result.FailInfoText != "wrong challenge password" {
 		t.Errorf("got %+v", result)
 	}
@@ -99,7 +99,7 @@ func TestPolling(t *testing.T) {
 		t.Run(fmt.Sprintf("%+v", test), func(t *testing.T) {
 			t.Parallel()
 			s := sceptest.NewServer(t, sceptest.Options{Challenge: challenge, Pending: test.pending})
-			c := &scep.Client{URL: s.URL, PollInterval: time.Millisecond, PollLimit: test.limit}
+			c := &scep.Client{VerifyCA: scep.TrustAnyCA, URL: s.URL, PollInterval: time.Millisecond, PollLimit: test.limit}
 			result := mustEnrol(t, c, newRequest(t))
 			if result.Status != test.want {
 				t.Errorf("status %v, want %v", result.Status, test.want)
@@ -111,7 +111,7 @@ func TestPolling(t *testing.T) {
 func TestRenew(t *testing.T) {
 	t.Parallel()
 	s := sceptest.NewServer(t, sceptest.Options{Challenge: challenge, Settings: scep.Settings{Renewal: true}})
-	c := &scep.Client{URL: s.URL}
+	c := &scep.Client{VerifyCA: scep.TrustAnyCA, URL: s.URL}
 	first := mustEnrol(t, c, newRequest(t))
 	wantSuccess(t, first, s.CA)
 
@@ -140,7 +140,7 @@ func TestRenewWithForeignCertificate(t *testing.T) {
 	s := sceptest.NewServer(t, sceptest.Options{Settings: scep.Settings{Renewal: true}, Challenge: challenge})
 	r := newRequest(t)
 	r.Certificate = sceptest.SelfSigned(t, nil, r.Key)
-	result, err := (&scep.Client{URL: s.URL}).Renew(t.Context(), r)
+	result, err := (&scep.Client{VerifyCA: scep.TrustAnyCA, URL: s.URL}).Renew(t.Context(), r)
 	if err != nil || result.Status != scep.StatusFailure {
 		t.Errorf("got %+v, %v", result, err)
 	}
@@ -151,7 +151,7 @@ func TestRenewWithForeignCertificate(t *testing.T) {
 func TestPreviousGeneration(t *testing.T) {
 	t.Parallel()
 	s := sceptest.NewServer(t, sceptest.Options{Challenge: challenge})
-	old := &scep.Client{URL: s.URL}
+	old := &scep.Client{VerifyCA: scep.TrustAnyCA, URL: s.URL}
 	var err error
 	if old.CA, err = old.GetCACert(t.Context()); err != nil {
 		t.Fatal(err)
@@ -161,10 +161,10 @@ func TestPreviousGeneration(t *testing.T) {
 	s.SetIdentity(&scep.Identity{Active: next, Others: []*scep.Generation{previous}, CAChain: s.CA.Chain()})
 
 	wantSuccess(t, mustEnrol(t, old, newRequest(t)), s.CA)
-	wantSuccess(t, mustEnrol(t, &scep.Client{URL: s.URL}, newRequest(t)), s.CA)
+	wantSuccess(t, mustEnrol(t, &scep.Client{VerifyCA: scep.TrustAnyCA, URL: s.URL}, newRequest(t)), s.CA)
 
 	s.SetIdentity(&scep.Identity{Active: next, CAChain: s.CA.Chain()})
-	fresh, err := (&scep.Client{URL: s.URL}).GetCACert(t.Context())
+	fresh, err := (&scep.Client{VerifyCA: scep.TrustAnyCA, URL: s.URL}).GetCACert(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +198,7 @@ func TestConcurrentEnrolments(t *testing.T) {
 }
 
 func enrolTimes(t *testing.T, url string, r scep.EnrolRequest, n int) error {
-	c := &scep.Client{URL: url, PollInterval: time.Millisecond, PollLimit: -1}
+	c := &scep.Client{VerifyCA: scep.TrustAnyCA, URL: url, PollInterval: time.Millisecond, PollLimit: -1}
 	for range n {
 		result, err := c.Enrol(t.Context(), r)
 		if err != nil {

@@ -46,7 +46,7 @@ func (e *MessageError) Respond(id *Identity) ([]byte, error) {
 		TransactionID: e.TransactionID,
 		SenderNonce:   e.SenderNonce,
 		Generation:    e.Generation,
-		Digest:        e.Digest,
+		AnswerDigest:  e.Digest,
 	}
 	return r.Respond(id, Fail(e.FailInfo, e.Text))
 }
@@ -68,3 +68,20 @@ func (e *UnavailableError) Error() string {
 
 // Unwrap returns Err.
 func (e *UnavailableError) Unwrap() error { return e.Err }
+
+// ReplyError says that an answer of the server cannot be accepted.
+type ReplyError struct {
+	Reason string
+	Err    error // may be nil
+}
+
+// Error gives the reason.
+func (e *ReplyError) Error() string {
+	if e.Err == nil {
+		return "scep: bad reply: " + e.Reason
+	}
+	return fmt.Sprintf("scep: bad reply: %s: %v", e.Reason, e.Err)
+}
+
+// Unwrap returns Err.
+func (e *ReplyError) Unwrap() error { return e.Err }

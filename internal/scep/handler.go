@@ -32,8 +32,8 @@ type HandlerConfig struct {
 	Logger   *slog.Logger // nil: slog.Default
 	Paths    []string     // prefixes of the paths served, in any letter case; none: every path
 
-	// Guard runs the cryptography of one message (once to open it, once to make
-	// the answer; never while the Backend decides), to bound how much of it
+	// Guard runs the cryptography of one exchange (once to open a message, once to
+	// make the answer; never while the Backend decides), to bound how much of it
 	// runs at a time. An error means that it was not run, and becomes HTTP 503.
 	// Nil runs it at once.
 	Guard func(ctx context.Context, work func()) error
@@ -45,16 +45,18 @@ var HistoricalPaths = []string{"/scep", "/certsrv/mscep", "/cgi-bin/pkiclient.ex
 
 // The media types of RFC 8894, section 6.
 const (
-	typeCACert   = "application/x-x509-ca-cert"
-	typeCARACert = "application/x-x509-ca-ra-cert"
-	typeMessage  = "application/x-pki-message"
-	typeText     = "text/plain"
+	typeCACert     = "application/x-x509-ca-cert"
+	typeCARACert   = "application/x-x509-ca-ra-cert"
+	typeNextCACert = "application/x-x509-next-ca-cert"
+	typeMessage    = "application/x-pki-message"
+	typeText       = "text/plain"
 )
 
 const (
-	operationGetCACaps    = "GetCACaps"
-	operationGetCACert    = "GetCACert"
-	operationPKIOperation = "PKIOperation"
+	operationGetCACaps     = "GetCACaps"
+	operationGetCACert     = "GetCACert"
+	operationGetNextCACert = "GetNextCACert"
+	operationPKIOperation  = "PKIOperation"
 )
 
 var errNoIdentity = &UnavailableError{
@@ -97,9 +99,10 @@ func NewHandler(c HandlerConfig) http.Handler {
 	}
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	return &Handler{HandlerConfig: c, operations: map[string]operation{
-		strings.ToLower(operationGetCACaps):    {StepGetCACaps, (*Handler).getCACaps},
-		strings.ToLower(operationGetCACert):    {StepGetCACert, (*Handler).getCACert},
-		strings.ToLower(operationPKIOperation): {StepPKIOperation, (*Handler).pkiOperation},
+		strings.ToLower(operationGetCACaps):     {StepGetCACaps, (*Handler).getCACaps},
+		strings.ToLower(operationGetCACert):     {StepGetCACert, (*Handler).getCACert},
+		strings.ToLower(operationGetNextCACert): {StepGetNextCACert, (*Handler).getNextCACert},
+		strings.ToLower(operationPKIOperation):  {StepPKIOperation, (*Handler).pkiOperation},
 	}}
 }
 
@@ -175,7 +178,7 @@ func (h *Handler) run(ctx context.Context, op operation, x *exchange) {
 }
 
 func (h *Handler) getCACaps(_ context.Context, x *exchange) {
-	x.write(typeText, []byte(strings.Join(x.settings.Capabilities(), "\n")+"\n"))
+	x.write(typeText, []byte(strings.Join(x.settings.Capabilities(x.identity), "\n")+"\n"))
 }
 
 // getCACert sends one certificate as it is, several as certs-only SignedData
@@ -236,18 +239,28 @@ func (h *Handler) decide(ctx context.Context, x *exchange, request *Request) {
 
 // answer makes a CertRep and sends it.
 func (h *Handler) answer(ctx context.Context, x *exchange, step Step, respond func() ([]byte, error)) {
-	var der []byte
-	var err error
-	if busy := h.Guard(ctx, func() { der, err = respond() }); busy != nil {
-		h.busy(ctx, x, busy)
-		return
-	}
-	if err != nil {
-		h.internalError(ctx, x, err)
+	der, ok := h.guarded(ctx, x, respond)
+	if !ok {
 		return
 	}
 	h.Observer.Observe(ctx, x.at(step))
 	x.write(typeMessage, der)
+}
+
+// guarded makes an answer inside Guard; if it is false, the device was told why
+// there is none.
+func (h *Handler) guarded(ctx context.Context, x *exchange, respond func() ([]byte, error)) ([]byte, bool) {
+	var der []byte
+	var err error
+	if busy := h.Guard(ctx, func() { der, err = respond() }); busy != nil {
+		h.busy(ctx, x, busy)
+		return nil, false
+	}
+	if err != nil {
+		h.internalError(ctx, x, err)
+		return nil, false
+	}
+	return der, true
 }
 
 // busy tells the device to come again.

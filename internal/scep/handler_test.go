@@ -176,7 +176,8 @@ func TestPKIOperationHTTPErrors(t *testing.T) {
 		"GET, no message":          {get(t, operation), http.StatusBadRequest},
 		"GET, not base64":          {get(t, operation+"&message=%%%"), http.StatusBadRequest},
 		"GET, not a message":       {get(t, operation+"&message=AAAA"), http.StatusBadRequest},
-		"unknown operation":        {get(t, s.URL+"?operation=GetNextCACert"), http.StatusBadRequest},
+		"unknown operation":        {get(t, s.URL+"?operation=GetCACertChain"), http.StatusBadRequest},
+		"no next CA":               {get(t, s.URL+"?operation=GetNextCACert"), http.StatusNotFound},
 		"no operation":             {get(t, s.URL), http.StatusNotFound},
 		"HEAD, PKIOperation":       {head(t, operation+"&message=AAAA"), http.StatusMethodNotAllowed},
 		"PUT":                      {send(t, http.MethodPut, s.URL, "", nil), http.StatusMethodNotAllowed},
@@ -323,7 +324,7 @@ func TestLongGET(t *testing.T) {
 	s := sceptest.NewServer(t, sceptest.Options{Challenge: long})
 	r := newRequest(t)
 	r.ChallengePassword = long
-	wantSuccess(t, mustEnrol(t, &scep.Client{URL: s.URL, Method: scep.MethodGET}, r), s.CA)
+	wantSuccess(t, mustEnrol(t, &scep.Client{VerifyCA: scep.TrustAnyCA, URL: s.URL, Method: scep.MethodGET}, r), s.CA)
 }
 
 func TestSlowPost(t *testing.T) {

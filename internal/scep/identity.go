@@ -38,6 +38,14 @@ type Identity struct {
 	Active  *Generation         // the one GetCACert advertises
 	Others  []*Generation       // previous and next ones, whose messages still open
 	CAChain []*x509.Certificate // issuing CA first, up to the root if known
+
+	// NextCA is what GetNextCACert answers before a rollover of the CA: the CA
+	// certificate to come, and what belongs to it. Empty: there is none.
+	NextCA []*x509.Certificate
+	// NextCASigner signs that answer. RFC 8894, section 4.7.1, wants the current
+	// CA's key, which an RA does not have; its drafts let the RA sign, as it signs
+	// everything else a client believes. So nil is the active signing credential.
+	NextCASigner *Credential
 }
 
 // Generations returns all of them, the active one first.
@@ -72,13 +80,20 @@ var chainSelectors = map[ChainShape]func([]*x509.Certificate) []*x509.Certificat
 	RAAndIssuer: func(chain []*x509.Certificate) []*x509.Certificate { return chain[:min(1, len(chain))] },
 }
 
+// CAsFor returns the CA certificates that GetCACert answers, the issuing one first.
+func (id *Identity) CAsFor(shape ChainShape) []*x509.Certificate {
+	choose, ok := chainSelectors[shape]
+	if !ok {
+		return nil
+	}
+	return choose(id.CAChain)
+}
+
 // CertificatesFor returns what GetCACert answers, in order and without
 // repetition: RA signing, RA encryption, issuing CA, chain.
 func (id *Identity) CertificatesFor(shape ChainShape) []*x509.Certificate {
 	all := []*x509.Certificate{id.Active.Signing.Certificate, id.Active.Encryption.Certificate}
-	if choose, ok := chainSelectors[shape]; ok {
-		all = append(all, choose(id.CAChain)...)
-	}
+	all = append(all, id.CAsFor(shape)...)
 	var distinct []*x509.Certificate
 	for _, c := range all {
 		same := func(other *x509.Certificate) bool { return bytes.Equal(c.Raw, other.Raw) }

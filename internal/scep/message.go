@@ -94,6 +94,9 @@ const (
 	AES256CBC    = cms.AES256CBC
 	TripleDESCBC = cms.TripleDESCBC
 	DESCBC       = cms.DESCBC
+	AES128GCM    = cms.AES128GCM
+	AES192GCM    = cms.AES192GCM
+	AES256GCM    = cms.AES256GCM
 )
 
 // KeyTransport is how a message's key is encrypted to an RSA key.
@@ -126,6 +129,10 @@ const (
 	// maxTransactionID and maxNonce bound what is echoed; the RFC does not say.
 	maxTransactionID = 256
 	maxNonce         = 64
+
+	// minRSABits is what crypto/rsa verifies signatures with. Cisco IOS makes keys of
+	// 512 bits unless told otherwise.
+	minRSABits = 1024
 
 	// defaultDigest signs what cannot be signed with the requester's digest.
 	defaultDigest = crypto.SHA256

@@ -5,17 +5,18 @@ import "context"
 // Step is how far a request came.
 type Step string
 
-// The steps an Observer is told of. Each request makes one of the first four
+// The steps an Observer is told of. Each request makes one of the first five
 // events; a PKIOperation goes on with StepOpened and then StepAnswered, or
 // StepRefused if it could not be opened or answered.
 const (
-	StepGetCACaps    Step = "GetCACaps"
-	StepGetCACert    Step = "GetCACert"
-	StepPKIOperation Step = "PKIOperation" // arrived
-	StepOther        Step = "other"        // no or an unknown operation
-	StepOpened       Step = "opened"
-	StepAnswered     Step = "answered"
-	StepRefused      Step = "refused"
+	StepGetCACaps     Step = "GetCACaps"
+	StepGetCACert     Step = "GetCACert"
+	StepGetNextCACert Step = "GetNextCACert"
+	StepPKIOperation  Step = "PKIOperation" // arrived
+	StepOther         Step = "other"        // no or an unknown operation
+	StepOpened        Step = "opened"
+	StepAnswered      Step = "answered"
+	StepRefused       Step = "refused"
 )
 
 // Observer is told of each step, for audit, funnel and metrics. It has to be

@@ -2,11 +2,13 @@ package scep_test
 
 import (
 	"bytes"
+	"cmp"
 	"crypto"
 	"crypto/x509"
 	"encoding/asn1"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -126,19 +128,15 @@ func TestReplySignatureAlgorithm(t *testing.T) {
 	}
 }
 
-// The answer has the request's algorithms, but never single DES.
+// The answer has the request's algorithms, but never single DES or MD5.
 func TestReplyMirrorsAlgorithms(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	cert := sceptest.SelfSigned(t, nil, sceptest.RSAKey(t, 1))
-	for cipher, want := range map[scep.Cipher]scep.Cipher{
-		scep.AES128CBC:    scep.AES128CBC,
-		scep.AES192CBC:    scep.AES192CBC,
-		scep.AES256CBC:    scep.AES256CBC,
-		scep.TripleDESCBC: scep.TripleDESCBC,
-		scep.DESCBC:       scep.AES128CBC,
-	} {
-		for _, digest := range []crypto.Hash{crypto.SHA1, crypto.SHA256, crypto.SHA384, crypto.SHA512} {
+	ciphers := map[scep.Cipher]scep.Cipher{scep.DESCBC: scep.AES128CBC}
+	digests := map[crypto.Hash]crypto.Hash{crypto.MD5: crypto.SHA1}
+	for _, cipher := range scep.KnownCiphers() {
+		for _, digest := range scep.KnownDigests() {
 			m := b.message(t)
 			m.Cipher, m.Digest = cipher, digest
 			r := mustOpen(t, m.Bytes(t), b.id, everything)
@@ -147,12 +145,48 @@ func TestReplyMirrorsAlgorithms(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, err := s.Digest(); err != nil || got != digest || envelope.Cipher() != want {
+			got, err := s.Digest()
+			if err != nil || got != cmp.Or(digests[digest], digest) || envelope.Cipher() != cmp.Or(ciphers[cipher], cipher) {
 				t.Errorf("%v, %v answered with %v, %v", cipher, digest, envelope.Cipher(), got)
 			}
 			if len(envelope.Recipients) != 1 || !envelope.Recipients[0].ID.Matches(m.Signer) {
 				t.Errorf("recipients %v", envelope.Recipients)
 			}
+		}
+	}
+}
+
+// MD5 is answered with the best that its sender is likely to know, and so are
+// its refusals.
+func TestMD5IsNeverWritten(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	m := b.message(t)
+	m.Digest = crypto.MD5
+	for want, s := range map[crypto.Hash]scep.Settings{
+		crypto.SHA1: {AllowMD5: true, AllowSHA1: true}, crypto.SHA256: {AllowMD5: true},
+	} {
+		r := mustOpen(t, m.Bytes(t), b.id, s)
+		if got, err := parseReply(t, b.reply(t, r, scep.Pending()), b.id.Active.Signing).Digest(); err != nil || got != want {
+			t.Errorf("%+v: %v, %v", s, got, err)
+		}
+	}
+	refused := m
+	refused.Type = "99"
+	for want, s := range map[crypto.Hash]scep.Settings{
+		crypto.SHA1: {AllowMD5: true, AllowSHA1: true}, crypto.SHA256: {},
+	} {
+		_, err := scep.Open(refused.Bytes(t), b.id, s)
+		var e *scep.MessageError
+		if !errors.As(err, &e) {
+			t.Fatal(err)
+		}
+		der, err := e.Respond(b.id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := parseReply(t, der, b.id.Active.Signing).Digest(); err != nil || got != want {
+			t.Errorf("%+v: refused with %v, %v", s, got, err)
 		}
 	}
 }
@@ -207,6 +241,7 @@ func TestStrings(t *testing.T) {
 		"PKCSReq": scep.PKCSReq, "messageType -1": scep.MessageType(-1), "messageType 99": scep.MessageType(99),
 		"SUCCESS": scep.StatusSuccess, "pkiStatus 1": scep.PKIStatus(1),
 		"badAlg": scep.BadAlg, "failInfo 5": scep.FailInfo(5),
+		"UpdateReq": scep.UpdateReq, "messageType -9223372036854775808": scep.MessageType(math.MinInt),
 		"AES-128-CBC": scep.AES128CBC, "cipher 0": scep.Cipher(0),
 	} {
 		if value.String() != want {

@@ -23,19 +23,27 @@ type Request struct {
 	Signer        *x509.Certificate   // signed the message: self-signed, or a certificate the device has
 	SignerChain   []*x509.Certificate // the other certificates that were sent
 
-	CSR               *x509.CertificateRequest // PKCSReq and RenewalReq; its signature is verified
+	CSR               *x509.CertificateRequest // PKCSReq, RenewalReq and UpdateReq; its signature is verified
 	ChallengePassword string                   // of the CSR, in UTF-8; "" if absent
 	Subject           *IssuerAndSubject        // CertPoll
+	IssuerAndSerial   *IssuerAndSerial         // GetCert and GetCRL
 
-	Generation *Generation // opened the message; its signing credential answers
-	Digest     crypto.Hash // the message is signed with, and its answer
-	Cipher     Cipher      // the message is encrypted with
+	Generation   *Generation // opened the message; its signing credential answers
+	Digest       crypto.Hash // the message is signed with
+	AnswerDigest crypto.Hash // signs the answer
+	Cipher       Cipher      // the message is encrypted with
+	AnswerCipher Cipher      // encrypts the answer
 }
 
-// IssuerAndSubject is what a CertPoll asks for (RFC 8894, section 3.3.3); both
-// are the DER of a Name. The transaction is found by TransactionID, not by this.
-type IssuerAndSubject struct {
-	Issuer, Subject []byte
+// Renews says whether the message calls itself a renewal. A PKCSReq may be one
+// all the same: macOS and others sign it with the certificate to be renewed.
+func (r *Request) Renews() bool { return r.MessageType == RenewalReq || r.MessageType == UpdateReq }
+
+// NeedsPassword says whether the signer's key cannot decrypt, so that SUCCESS has
+// to be encrypted with a password (RFC 8894, section 3.1).
+func (r *Request) NeedsPassword() bool {
+	_, ok := r.Signer.PublicKey.(*rsa.PublicKey)
+	return !ok
 }
 
 // SignedByCSRKey says whether the message was signed with the key the CSR asks
@@ -52,8 +60,8 @@ func (r *Request) SignedByCSRKey() bool {
 func Open(message []byte, id *Identity, s Settings) (*Request, error) {
 	o := opening{identity: id, settings: s, limits: s.Limits.withDefaults(), request: &Request{}}
 	steps := []func([]byte) *MessageError{
-		o.parse, o.readAttributes, o.findGeneration, o.checkDigest, o.checkSignature, o.checkSigner,
-		o.checkType, o.checkEnvelope, o.decrypt,
+		o.parse, o.readAttributes, o.findGeneration, o.checkDigest, o.checkSignature, o.checkClock,
+		o.checkType, o.checkSigner, o.checkEnvelope, o.decrypt, o.checkPassword,
 	}
 	for _, step := range steps {
 		if err := step(message); err != nil {
@@ -84,6 +92,10 @@ const (
 	textSignature  = "signature does not verify"
 	textNoSigner   = "the certificate that signed the message is not in it"
 	textSignerKey  = "sign with an RSA key: the answer is encrypted to it"
+	textSmallKey   = "the RSA key that signed the message is too small: use one of 1024 bits or more"
+	textNoPassword = "a challenge password is needed: without one no answer can be encrypted for a key that is not RSA"
+	textNotValid   = "the certificate that signed the message is not valid now: check the clock"
+	textBadTime    = "signingTime is too far from the present: check the clock"
 	textRecipient  = "RA certificate not known: fetch GetCACert again"
 	textUnreadable = "the request inside the message is not valid"
 )
@@ -99,7 +111,7 @@ func (o *opening) fail(info FailInfo, text string, err error) *MessageError {
 		SenderNonce:   r.SenderNonce,
 		MessageType:   r.MessageType,
 		Generation:    r.Generation,
-		Digest:        r.Digest,
+		Digest:        r.AnswerDigest,
 	}
 }
 
@@ -182,7 +194,7 @@ func (o *opening) checkDigest([]byte) *MessageError {
 	if err != nil {
 		return o.failFor(err, BadRequest, textMalformed)
 	}
-	o.request.Digest = digest
+	o.request.Digest, o.request.AnswerDigest = digest, o.settings.answerDigest(digest)
 	return nil
 }
 
@@ -190,6 +202,9 @@ func (o *opening) checkSignature([]byte) *MessageError {
 	signer, others, err := o.signed.SignerCertificate()
 	if err != nil {
 		return o.fail(BadMessageCheck, textNoSigner, err)
+	}
+	if key, ok := signer.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() < minRSABits {
+		return o.fail(BadAlg, textSmallKey, fmt.Errorf("signed with an RSA key of %d bits", key.N.BitLen()))
 	}
 	if err := o.signed.Verify(signer); err != nil {
 		return o.failFor(err, BadMessageCheck, textSignature)
@@ -200,7 +215,8 @@ func (o *opening) checkSignature([]byte) *MessageError {
 
 // checkSigner refuses early what could not be answered.
 func (o *opening) checkSigner([]byte) *MessageError {
-	if _, ok := o.request.Signer.PublicKey.(*rsa.PublicKey); !ok {
+	answerable := o.settings.PasswordRecipient && o.rule.password != noPassword
+	if o.request.NeedsPassword() && !answerable {
 		return o.fail(BadAlg, textSignerKey, cms.ErrRecipientKey)
 	}
 	return nil
@@ -223,10 +239,14 @@ func (o *opening) checkEnvelope([]byte) *MessageError {
 		return o.failFor(o.envelopeErr, BadRequest, textMalformed)
 	}
 	cipher := o.envelope.Cipher()
-	if !o.settings.allowsCipher(cipher) {
+	rule, ok := o.settings.cipherRule(cipher)
+	if !ok {
 		return o.failFor(notAllowed("content encryption", cipher.OID()), BadAlg, "")
 	}
-	o.request.Cipher = cipher
+	o.request.Cipher, o.request.AnswerCipher = cipher, rule.answer
+	if !o.envelope.Authenticated() {
+		o.request.AnswerCipher = rule.plain
+	}
 	return nil
 }
 
@@ -242,9 +262,20 @@ func (o *opening) decrypt([]byte) *MessageError {
 	if err != nil {
 		return o.failFor(err, BadRequest, textMalformed)
 	}
-	err = o.rule.read(o.request, firstElement(plaintext.Bytes))
+	err = o.rule.read(o, firstElement(plaintext.Bytes))
 	if err != nil || !plaintext.Sound {
 		return o.fail(BadRequest, textUnreadable, errors.Join(ErrUnreadable, err))
+	}
+	return nil
+}
+
+// checkPassword refuses devices that can be told neither that they succeeded nor
+// to what. It comes last, so that it tells nothing about messages that are not
+// sound.
+func (o *opening) checkPassword([]byte) *MessageError {
+	r := o.request
+	if r.NeedsPassword() && o.rule.password == passwordInCSR && r.ChallengePassword == "" {
+		return o.fail(BadRequest, textNoPassword, errors.New(textNoPassword))
 	}
 	return nil
 }
@@ -259,32 +290,4 @@ func firstElement(in cryptobyte.String) []byte {
 		return whole
 	}
 	return element
-}
-
-func (r *Request) readCSR(der []byte) error {
-	csr, err := x509.ParseCertificateRequest(der)
-	if err != nil {
-		return fmt.Errorf("CSR: %w", err)
-	}
-	if key, ok := csr.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() > cms.MaxRSABits {
-		return fmt.Errorf("CSR: RSA key of %d bits", key.N.BitLen())
-	}
-	if err := csr.CheckSignature(); err != nil {
-		return fmt.Errorf("CSR signature: %w", err)
-	}
-	r.CSR = csr
-	r.ChallengePassword, err = challengePassword(csr)
-	return err
-}
-
-func (r *Request) readIssuerAndSubject(der []byte) error {
-	in := cryptobyte.String(der)
-	var body, issuer, subject cryptobyte.String
-	if !in.ReadASN1(&body, cbasn1.SEQUENCE) ||
-		!body.ReadASN1Element(&issuer, cbasn1.SEQUENCE) ||
-		!body.ReadASN1Element(&subject, cbasn1.SEQUENCE) {
-		return errors.New("malformed IssuerAndSubject")
-	}
-	r.Subject = &IssuerAndSubject{Issuer: issuer, Subject: subject}
-	return nil
 }

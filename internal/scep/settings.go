@@ -2,27 +2,57 @@ package scep
 
 import (
 	"cmp"
-	"crypto"
-	"encoding/asn1"
-	"slices"
+	"time"
 
 	"github.com/scepter-pki/scepter/internal/scep/cms"
 )
 
 // Settings says what an endpoint does. The zero value is secure: AES and SHA-2
-// only, no RenewalReq, default limits.
+// only, RSA devices only, no RenewalReq, default limits.
 type Settings struct {
+	// What RFC 8894, section 2.9, tolerates: accepted, announced, and used in
+	// answers to those who use it.
 	AllowSHA1      bool
 	AllowTripleDES bool
-	// AllowDES opens requests encrypted with single DES. RFC 8894, section 2.9,
-	// forbids it, but there are devices and clients (micromdm's scepclient) that
-	// do nothing else. It is not announced, and answered with AES-128.
-	AllowDES bool
 
-	Renewal    bool // RenewalReq is accepted and announced
+	// What it forbids, and old devices and clients (Cisco IOS, micromdm's
+	// scepclient) still do: read, never announced, never written. Single DES is
+	// answered with AES-128; MD5 with SHA-1 if that is allowed, else SHA-256.
+	AllowDES bool
+	AllowMD5 bool
+
+	Renewal bool // RenewalReq, and UpdateReq of the drafts, are accepted; the first is announced
+	GetCert bool // the Backend is asked about GetCert
+	GetCRL  bool // the Backend is asked about GetCRL
+
+	// PasswordRecipient lets in devices whose key cannot decrypt, as EC keys: the
+	// answer is encrypted with their challenge password (RFC 8894, section 3.1).
+	// The Backend has to vouch for the password, see Reply.Password.
+	PasswordRecipient bool
+
+	// ClockTolerance is by how much the validity of the certificate that signs a
+	// message may miss the present; 0: it is not looked at. Devices without a
+	// clock make certificates of any year.
+	ClockTolerance time.Duration
+	// MaxSigningTimeSkew is by how much a signingTime may differ from the present
+	// before it is answered with badTime; 0: it is not looked at. A message
+	// without one is accepted.
+	MaxSigningTimeSkew time.Duration
+	Now                func() time.Time // the present; nil: time.Now
+
 	Limits     Limits
 	ChainShape ChainShape // of GetCACert
 }
+
+func (s Settings) now() time.Time {
+	if s.Now == nil {
+		return time.Now()
+	}
+	return s.Now()
+}
+
+// always is a condition that holds for every endpoint.
+func always(Settings) bool { return true }
 
 // Limits bounds a message; zero means the default.
 type Limits struct {
@@ -62,117 +92,3 @@ const (
 	RAAndChain ChainShape = iota
 	RAAndIssuer
 )
-
-// The keywords of RFC 8894, section 3.5.2. SHA-384 is none of them, but without
-// it strongSwan 5.9 does not use AES; others ignore it.
-const (
-	CapabilityAES              = "AES"
-	CapabilityDES3             = "DES3"
-	CapabilityPOSTPKIOperation = "POSTPKIOperation"
-	CapabilityRenewal          = "Renewal"
-	CapabilitySCEPStandard     = "SCEPStandard"
-	CapabilitySHA1             = "SHA-1"
-	CapabilitySHA256           = "SHA-256"
-	CapabilitySHA384           = "SHA-384"
-	CapabilitySHA512           = "SHA-512"
-)
-
-// always is a condition that holds for every endpoint.
-func always(Settings) bool { return true }
-
-// digestRule and cipherRule are rows of the tables that both the reader of
-// messages and GetCACaps go by. Keyword is empty where the RFC has none.
-type digestRule struct {
-	hash    crypto.Hash
-	keyword string
-	allowed func(Settings) bool
-}
-
-type cipherRule struct {
-	cipher  Cipher
-	answer  Cipher // answers a message encrypted with cipher
-	keyword string
-	allowed func(Settings) bool
-}
-
-var digestRules = []digestRule{
-	{crypto.SHA256, CapabilitySHA256, always},
-	{crypto.SHA384, CapabilitySHA384, always},
-	{crypto.SHA512, CapabilitySHA512, always},
-	{crypto.SHA1, CapabilitySHA1, func(s Settings) bool { return s.AllowSHA1 }},
-}
-
-var cipherRules = []cipherRule{
-	{AES128CBC, AES128CBC, CapabilityAES, always},
-	{AES192CBC, AES192CBC, "", always},
-	{AES256CBC, AES256CBC, "", always},
-	{TripleDESCBC, TripleDESCBC, CapabilityDES3, func(s Settings) bool { return s.AllowTripleDES }},
-	{DESCBC, AES128CBC, "", func(s Settings) bool { return s.AllowDES }},
-}
-
-// requestRule is a row of the table of messages that are answered.
-type requestRule struct {
-	messageType MessageType
-	keyword     string
-	allowed     func(Settings) bool
-	read        func(*Request, []byte) error // reads the decrypted content
-}
-
-var requestRules = []requestRule{
-	{PKCSReq, "", always, (*Request).readCSR},
-	{RenewalReq, CapabilityRenewal, func(s Settings) bool { return s.Renewal }, (*Request).readCSR},
-	{CertPoll, "", always, (*Request).readIssuerAndSubject},
-}
-
-// Capabilities lists the keywords of GetCACaps, which are exactly what Open
-// accepts with these settings.
-func (s Settings) Capabilities() []string {
-	keywords := []string{CapabilityPOSTPKIOperation, CapabilitySCEPStandard}
-	add := func(keyword string, allowed func(Settings) bool) {
-		if keyword != "" && allowed(s) {
-			keywords = append(keywords, keyword)
-		}
-	}
-	for _, r := range cipherRules {
-		add(r.keyword, r.allowed)
-	}
-	for _, r := range digestRules {
-		add(r.keyword, r.allowed)
-	}
-	for _, r := range requestRules {
-		add(r.keyword, r.allowed)
-	}
-	slices.Sort(keywords)
-	return keywords
-}
-
-func (s Settings) allowsDigest(h crypto.Hash) bool {
-	return slices.ContainsFunc(digestRules, func(r digestRule) bool { return r.hash == h && r.allowed(s) })
-}
-
-func (s Settings) allowsCipher(c Cipher) bool {
-	return slices.ContainsFunc(cipherRules, func(r cipherRule) bool { return r.cipher == c && r.allowed(s) })
-}
-
-// answerCipher is what a message encrypted with c is answered with.
-func answerCipher(c Cipher) Cipher {
-	i := slices.IndexFunc(cipherRules, func(r cipherRule) bool { return r.cipher == c })
-	if i < 0 {
-		return AES128CBC
-	}
-	return cipherRules[i].answer
-}
-
-// requestRule returns the row of t, false if such a message is not answered.
-func (s Settings) requestRule(t MessageType) (requestRule, bool) {
-	i := slices.IndexFunc(requestRules, func(r requestRule) bool { return r.messageType == t && r.allowed(s) })
-	if i < 0 {
-		return requestRule{}, false
-	}
-	return requestRules[i], true
-}
-
-// notAllowed is the error for an algorithm that is known but switched off.
-func notAllowed(use string, oid asn1.ObjectIdentifier) error {
-	return &cms.UnsupportedAlgorithmError{Use: use, OID: oid}
-}

@@ -191,7 +191,8 @@ var ruleCases = []ruleCase{
 		"a patient endpoint", endpoint, "spec: {issuance: {pendingAfter: 61s}}",
 		"pendingAfter must be between 1s and 60s: devices give up on an unanswered request",
 	},
-	{"legacy algorithms", endpoint, "spec: {compatibility: {legacyAlgorithms: [3DES, SHA-1, DES]}}", ""},
+	{"legacy algorithms", endpoint, "spec: {compatibility: {legacyAlgorithms: [3DES, SHA-1, DES, MD5]}}", ""},
+	{"chains as a device wants them", endpoint, "spec: {compatibility: {caChain: Issuer, replyChain: Include}}", ""},
 }
 
 // updateCases change an object that exists, whose rules compare with what was.

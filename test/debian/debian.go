@@ -21,6 +21,16 @@ func Missing(ctx context.Context, packages ...string) []string {
 	return missing
 }
 
+// Version is the upstream version of a package that is installed: "5.9.8" of
+// "5.9.8-5+deb12u6".
+func Version(ctx context.Context, name string) (string, error) {
+	out, err := exec.CommandContext(ctx, "dpkg-query", "--show", "--showformat=${source:Upstream-Version}", name).Output()
+	if err != nil {
+		return "", fmt.Errorf("ask for the version of %s: %w", name, err)
+	}
+	return string(out), nil
+}
+
 // Install installs packages. It needs root; its errors say what to run by hand.
 func Install(ctx context.Context, packages ...string) error {
 	hint := "apt-get install " + strings.Join(packages, " ")

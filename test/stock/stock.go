@@ -1,6 +1,8 @@
-// Package stock runs SCEP clients that were written elsewhere, as Debian ships
-// them: strongSwan's "pki --scep" and micromdm's scepclient. They are the proof
-// that a device which has never heard of Scepter is served.
+// Package stock runs SCEP clients that were written elsewhere: from Debian
+// strongSwan's "pki --scep", micromdm's scepclient, certmonger, and a device made
+// of openssl commands; from Go modules a later scepclient and a device on
+// smallstep's message layer. They are the proof that a device which has never
+// heard of Scepter is served.
 package stock
 
 import (
@@ -19,10 +21,10 @@ import (
 	"time"
 )
 
-// Packages are the Debian packages that hold the clients, and openssl to look at
-// what they got. Of strongSwan's plugins,
-// the extra ones speak HTTP and the standard ones have OpenSSL in them, without
-// which there is no HTTPS, and RSA keys with p < q decrypt wrongly now and then.
+// Packages are the Debian packages that hold the clients of All, and openssl to
+// look at what they got. Of strongSwan's plugins, the extra ones speak HTTP and the
+// standard ones have OpenSSL in them, without which there is no HTTPS, and RSA keys
+// with p < q decrypt wrongly now and then.
 var Packages = []string{"strongswan-pki", "libstrongswan-extra-plugins", "libstrongswan-standard-plugins", "scep", "openssl"}
 
 // Runner starts a program where the client is meant to stand: on this machine,
@@ -47,10 +49,16 @@ type Request struct {
 
 // Identity is a private key with its certificate.
 type Identity struct {
-	Key         *rsa.PrivateKey
+	Key         crypto.Signer
 	Certificate *x509.Certificate
 	// Dir holds key.pem and cert.pem as the client left them.
 	Dir string
+}
+
+// SameKey says whether another identity has the same key.
+func (i *Identity) SameKey(other *Identity) bool {
+	public, ok := i.Key.Public().(interface{ Equal(crypto.PublicKey) bool })
+	return ok && public.Equal(other.Key.Public())
 }
 
 // Client is a SCEP client of somebody else.
@@ -77,7 +85,8 @@ func (e *ClientError) Error() string {
 
 func (e *ClientError) Unwrap() error { return e.Err }
 
-// All returns the clients, run by run.
+// All returns the clients that enrol with one command of theirs, run by run. The
+// others, which need a service or files around them, are for their own tests.
 func All(run Runner) []Client {
 	return []Client{&StrongSwan{Run: run}, &ScepClient{Run: run}}
 }
@@ -131,8 +140,42 @@ func readCertificates(path string) ([]*x509.Certificate, error) {
 	return out, nil
 }
 
+// readIdentity reads the key and the certificate in a client's directory, and checks
+// that they belong together.
+func readIdentity(dir string) (*Identity, error) {
+	key, err := readKey(filepath.Join(dir, keyFile))
+	if err != nil {
+		return nil, err
+	}
+	return identity(dir, key)
+}
+
+// readKey reads a key in either of the usual encodings (PKCS #1 and #8).
+func readKey(path string) (crypto.Signer, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read a device key: %w", err)
+	}
+	block, _ := pem.Decode(raw)
+	if block == nil {
+		return nil, fmt.Errorf("%s holds no PEM", filepath.Base(path))
+	}
+	if key, err := x509.ParsePKCS1PrivateKey(block.Bytes); err == nil {
+		return key, nil
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("parse %s: %w", filepath.Base(path), err)
+	}
+	key, ok := parsed.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("%s holds a %T", filepath.Base(path), parsed)
+	}
+	return key, nil
+}
+
 // identity reads the certificate that a client wrote and checks that it is for key.
-func identity(dir string, key *rsa.PrivateKey) (*Identity, error) {
+func identity(dir string, key crypto.Signer) (*Identity, error) {
 	certificates, err := readCertificates(filepath.Join(dir, certFile))
 	if err != nil {
 		return nil, err
@@ -142,6 +185,21 @@ func identity(dir string, key *rsa.PrivateKey) (*Identity, error) {
 		return nil, errors.New("the certificate is for another key")
 	}
 	return &Identity{Key: key, Certificate: certificates[0], Dir: dir}, nil
+}
+
+// copyIdentity puts the key and the certificate of old into another directory, for
+// clients that renew where they enrolled.
+func copyIdentity(dir string, old *Identity) error {
+	for _, name := range []string{keyFile, certFile} {
+		raw, err := os.ReadFile(filepath.Join(old.Dir, name))
+		if err != nil {
+			return fmt.Errorf("read %s: %w", name, err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), raw, 0o600); err != nil {
+			return fmt.Errorf("write %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // Names of the files in a client's directory.

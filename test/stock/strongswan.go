@@ -16,6 +16,8 @@ import (
 // StrongSwan is strongSwan's "pki --scep".
 type StrongSwan struct {
 	Run Runner
+	// Options are added to its command line.
+	Options []string
 }
 
 // Name implements Client.
@@ -41,7 +43,7 @@ func (s *StrongSwan) enrol(ctx context.Context, dir string, r Request, extra ...
 	if err != nil {
 		return nil, err
 	}
-	args := slices.Concat(s.requestArgs(dir, r), ca, extra)
+	args := slices.Concat(s.requestArgs(dir, r), ca, extra, s.Options)
 	certificate, err := output(s.Run(ctx, "pki", args...), s.Name())
 	if err != nil {
 		return nil, err

@@ -37,7 +37,7 @@ var descriptions = map[Code]string{
 	Authenticated:        "request authenticated",
 	ChallengeGuessing:    "challenges are being guessed",
 	Judged:               "request allowed by the template",
-	RequestRecorded:      "CertificateRequest recorded",
+	RequestRecorded:      "request recorded with the issuer",
 	OutcomeNotTold:       "challenge could not be told how the enrolment ended",
 	AnsweredSuccess:      "certificate handed out",
 	AnsweredPending:      "device told to poll",

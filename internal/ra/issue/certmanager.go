@@ -1,6 +1,3 @@
-// Package issue gets certificates made: a cert-manager CertificateRequest for each
-// enrolment, which is the lock and the record of it at once. Replicas share
-// nothing else.
 package issue
 
 import (
@@ -18,8 +15,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/scepter-pki/scepter/api/v1alpha1"
-	"github.com/scepter-pki/scepter/internal/ra/challenge"
-	"github.com/scepter-pki/scepter/internal/ra/policy"
 	"github.com/scepter-pki/scepter/internal/ra/refusal"
 	"github.com/scepter-pki/scepter/internal/scep"
 )
@@ -37,27 +32,6 @@ const (
 	// rereadEvery is for changes that the watch has missed.
 	rereadEvery = 3 * time.Second
 )
-
-// Request identifies an enrolment.
-type Request struct {
-	TransactionID string
-	CSR           *x509.CertificateRequest
-	// Signer of the message.
-	Signer *x509.Certificate
-	// SelfSigned is true where Signer proves nothing but a key. A device that
-	// retries may then have made another one.
-	SelfSigned bool
-}
-
-// Order is a request that was authenticated and judged.
-type Order struct {
-	Request
-	// Template is the endpoint's name of the template that judged it.
-	Template string
-	Grant    *policy.Grant
-	// Admission of the challenge that let the request in; nil if a certificate did.
-	Admission *challenge.Admission
-}
 
 // Terms are the endpoint's.
 type Terms struct {
@@ -88,7 +62,7 @@ var (
 	errNameUsed = errors.New("every name of the request is taken by objects that do not count")
 )
 
-// Recall finds what is known of a request and not to be tried again; nil if nothing.
+// Recall implements Issuer.
 func (c *CertManager) Recall(ctx context.Context, r Request) (*Record, error) {
 	own := c.ownNames(r)
 	var found []*Record
@@ -177,8 +151,7 @@ func (c *CertManager) ignore(ctx context.Context, name string, why error) {
 	}
 }
 
-// Collect finds what a poll asks for: the newest record of the transaction that
-// the same key signed; nil if there is none.
+// Collect implements Issuer.
 func (c *CertManager) Collect(ctx context.Context, transactionID string, signer *x509.Certificate) (*Record, error) {
 	label := c.Names.Signer(transactionID, signer)
 	objects, err := c.labelled(ctx, label)
@@ -227,7 +200,7 @@ func (c *CertManager) countPolled(o *certmanagerv1.CertificateRequest, transacti
 	return record, nil
 }
 
-// Record writes an order down, or finds it written: by another replica, or before
+// Record implements Issuer: it writes an order down, or finds it written: by another replica, or before
 // a crash. A failed attempt is followed by the next; after the last, its record is
 // returned.
 func (c *CertManager) Record(ctx context.Context, o Order) (*Record, error) {
@@ -342,7 +315,7 @@ func unavailable(err error) error {
 	return &scep.UnavailableError{RetryAfter: retryAfter, Err: err}
 }
 
-// Await waits for the issuer, at most as long as the terms say. Once recorded, a
+// Await implements Issuer: it waits as long as the terms say. Once recorded, a
 // request is not lost: if the API server goes away meanwhile, the record is
 // returned as it was.
 func (c *CertManager) Await(ctx context.Context, r *Record) *Record {

@@ -34,7 +34,12 @@ func newKey(t testing.TB) *ecdsa.PrivateKey {
 
 func newCSR(t testing.TB, key *ecdsa.PrivateKey, name string) *x509.CertificateRequest {
 	t.Helper()
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: name}}, key)
+	return csrOf(t, key, &x509.CertificateRequest{Subject: pkix.Name{CommonName: name}})
+}
+
+func csrOf(t testing.TB, key *ecdsa.PrivateKey, template *x509.CertificateRequest) *x509.CertificateRequest {
+	t.Helper()
+	der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
 	if err != nil {
 		t.Fatal(err)
 	}

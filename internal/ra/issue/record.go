@@ -32,8 +32,10 @@ const (
 	Failed State = "Failed"
 )
 
-// Record is an object that counts: this endpoint's servers made it.
+// Record is an order that was taken: a CertificateRequest that counts, for this
+// endpoint's servers made it, or what Direct made.
 type Record struct {
+	// Name of the CertificateRequest; "" where there is none.
 	Name     string
 	Template string
 	// Challenge is the name of the entry that admitted the request; "" if a certificate did.

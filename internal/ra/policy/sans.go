@@ -138,7 +138,7 @@ func compileSANs(s *v1alpha1.SANPolicy) (sanRules, error) {
 		rules[dnsName] = anyOf(s.DNS.AllowedSuffixes, allowsDNS)
 	}
 	if s.Email != nil {
-		rules[rfc822Name] = anyOf(s.Email.AllowedDomains, allowsDomain)
+		rules[rfc822Name] = anyOf(s.Email.AllowedDomains, allowsEmail)
 	}
 	if s.URI != nil {
 		rules[uniformID] = anyOf(s.URI.AllowedPrefixes, allowsURI)
@@ -181,12 +181,28 @@ func (r sanRules) judge(sans []generalName) error {
 // dnsSyntax is a host name without wildcard and final dot; devices do use underscores.
 var dnsSyntax = regexp.MustCompile(`^[a-z0-9_]([-a-z0-9_]{0,61}[a-z0-9_])?(\.[a-z0-9_]([-a-z0-9_]{0,61}[a-z0-9_])?)*$`)
 
+// Anything allows every name where it is a DNS suffix or an e-mail domain. The API
+// does not let it in; it is for servers that are tried out.
+const Anything = "*"
+
 // maxDNSName is the longest host name in bytes (RFC 1035, section 2.3.4).
 const maxDNSName = 253
 
 func allowsDNS(name, suffix string) bool {
 	name = strings.ToLower(name)
-	return len(name) <= maxDNSName && dnsSyntax.MatchString(name) && (name == suffix || strings.HasSuffix(name, "."+suffix))
+	if len(name) > maxDNSName || !dnsSyntax.MatchString(name) {
+		return false
+	}
+	return suffix == Anything || name == suffix || strings.HasSuffix(name, "."+suffix)
+}
+
+// allowsEmail is allowsDomain, or any domain.
+func allowsEmail(name, domain string) bool {
+	if domain == Anything {
+		_, domain, _ = strings.Cut(name, "@")
+		return dnsSyntax.MatchString(strings.ToLower(domain)) && allowsDomain(name, domain)
+	}
+	return allowsDomain(name, domain)
 }
 
 // allowsDomain compares what follows the only "@".
@@ -202,7 +218,7 @@ const uriBoundaries = "/?#:="
 // https://example.com does not allow https://example.com.evil.org.
 func allowsURI(name, prefix string) bool {
 	rest, ok := strings.CutPrefix(name, prefix)
-	if !ok {
+	if !ok || prefix == "" {
 		return false
 	}
 	u, err := url.Parse(name)

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"crypto/x509"
 	"encoding/asn1"
 	"slices"
 	"strings"
@@ -25,15 +26,40 @@ var keyUsageNames = []certmanagerv1.KeyUsage{
 	certmanagerv1.UsageDecipherOnly,
 }
 
-// extKeyUsageNames are cert-manager's words for the purposes that a template can name.
-var extKeyUsageNames = map[string]certmanagerv1.KeyUsage{
-	"1.3.6.1.5.5.7.3.1": certmanagerv1.UsageServerAuth,
-	"1.3.6.1.5.5.7.3.2": certmanagerv1.UsageClientAuth,
-	"1.3.6.1.5.5.7.3.3": certmanagerv1.UsageCodeSigning,
-	"1.3.6.1.5.5.7.3.4": certmanagerv1.UsageEmailProtection,
-	"1.3.6.1.5.5.7.3.5": certmanagerv1.UsageIPsecEndSystem,
-	"1.3.6.1.5.5.7.3.6": certmanagerv1.UsageIPsecTunnel,
-	"1.3.6.1.5.5.7.3.7": certmanagerv1.UsageIPsecUser,
+// purpose is an extended key usage (RFC 5280, section 4.2.1.12) that a template can name.
+type purpose struct {
+	name certmanagerv1.KeyUsage
+	x509 x509.ExtKeyUsage
+}
+
+// knownPurposes are those under cert-manager's words.
+var knownPurposes = []purpose{
+	{certmanagerv1.UsageServerAuth, x509.ExtKeyUsageServerAuth},
+	{certmanagerv1.UsageClientAuth, x509.ExtKeyUsageClientAuth},
+	{certmanagerv1.UsageCodeSigning, x509.ExtKeyUsageCodeSigning},
+	{certmanagerv1.UsageEmailProtection, x509.ExtKeyUsageEmailProtection},
+	{certmanagerv1.UsageIPsecEndSystem, x509.ExtKeyUsageIPSECEndSystem},
+	{certmanagerv1.UsageIPsecTunnel, x509.ExtKeyUsageIPSECTunnel},
+	{certmanagerv1.UsageIPsecUser, x509.ExtKeyUsageIPSECUser},
+}
+
+// X509Usages are usages as package crypto/x509 has them, in the order of the
+// knownPurposes, whatever order they come in. Words that no template can use are
+// left out.
+func X509Usages(usages []certmanagerv1.KeyUsage) (x509.KeyUsage, []x509.ExtKeyUsage) {
+	var bits x509.KeyUsage
+	for i, name := range keyUsageNames {
+		if slices.Contains(usages, name) {
+			bits |= 1 << i
+		}
+	}
+	var extended []x509.ExtKeyUsage
+	for _, p := range knownPurposes {
+		if slices.Contains(usages, p.name) {
+			extended = append(extended, p.x509)
+		}
+	}
+	return bits, extended
 }
 
 // extKeyUsage is a purpose; name is empty for one that no template can name.
@@ -73,9 +99,17 @@ func (c *content) readExtKeyUsage(der []byte) error {
 		return malformed("extended key usage").Because(err)
 	}
 	for _, oid := range oids {
-		c.extKeyUsages = append(c.extKeyUsages, extKeyUsage{oid.String(), extKeyUsageNames[oid.String()]})
+		c.extKeyUsages = append(c.extKeyUsages, newExtKeyUsage(oid.String()))
 	}
 	return nil
+}
+
+func newExtKeyUsage(oid string) extKeyUsage {
+	i := slices.IndexFunc(knownPurposes, func(p purpose) bool { return p.x509.OID().String() == oid })
+	if i < 0 {
+		return extKeyUsage{oid: oid}
+	}
+	return extKeyUsage{oid, knownPurposes[i].name}
 }
 
 // judgeUsages returns the usages of the CertificateRequest. cert-manager wants

@@ -56,6 +56,8 @@ const (
 	SignerExpired Reason = "SignerExpired"
 	// SignerUnfit: a renewal is signed by a certificate that the template would not grant.
 	SignerUnfit Reason = "SignerUnfit"
+	// SignerKeyUnfit: the key that signs a request cannot decrypt its answer.
+	SignerKeyUnfit Reason = "SignerKeyUnfit"
 	// NamesDiffer: a renewal asks for other names than the certificate that signs it.
 	NamesDiffer Reason = "NamesDiffer"
 	// RenewalNotAllowed: the template does not let a certificate authenticate its renewal.
@@ -66,6 +68,8 @@ const (
 
 // Reasons that concern the issuer.
 const (
+	// QueryNotAnswered: GetCert or GetCRL, which this server does not do.
+	QueryNotAnswered Reason = "QueryNotAnswered"
 	// TransactionUnknown: a poll for a transaction that is not known, or is another signer's.
 	TransactionUnknown Reason = "TransactionUnknown"
 	// Denied: an approver denied the CertificateRequest.
@@ -83,6 +87,7 @@ const (
 // failInfos lists the reasons whose failInfo is not badRequest.
 var failInfos = map[Reason]scep.FailInfo{
 	KeyNotAllowed:      scep.BadAlg,
+	SignerKeyUnfit:     scep.BadAlg,
 	TransactionUnknown: scep.BadCertID,
 }
 

@@ -168,13 +168,25 @@ func caChain(g *raconfig.Generation) []*x509.Certificate {
 	return nil
 }
 
+// chainShapes are the values of a configuration's caChain; empty is Full.
+var chainShapes = map[v1alpha1.CAChain]scep.ChainShape{
+	v1alpha1.CAChainFull:   scep.RAAndChain,
+	v1alpha1.CAChainIssuer: scep.RAAndIssuer,
+}
+
 func newSettings(c *raconfig.Config, templates []Template) scep.Settings {
 	renews := func(t Template) bool { return Renews(t.Policy) }
 	return scep.Settings{
 		AllowSHA1:      slices.Contains(c.LegacyAlgorithms, v1alpha1.SHA1),
 		AllowTripleDES: slices.Contains(c.LegacyAlgorithms, v1alpha1.TripleDES),
 		AllowDES:       slices.Contains(c.LegacyAlgorithms, v1alpha1.SingleDES),
+		AllowMD5:       slices.Contains(c.LegacyAlgorithms, v1alpha1.MD5),
 		Renewal:        slices.ContainsFunc(templates, renews),
+		ChainShape:     chainShapes[c.CAChain],
+		// Opened so that the pipeline can say, and record, why it refuses them.
+		PasswordRecipient: true,
+		GetCert:           true,
+		GetCRL:            true,
 	}
 }
 

@@ -25,7 +25,9 @@ const (
 // Normalize converts one BER element to DER as far as CMS needs it: indefinite
 // and overlong lengths become definite and minimal, strings in pieces become
 // one (X.690, 8.7 and 8.14). SET OF is not sorted and primitive contents are
-// not looked into, so that signatures over what was sent still verify.
+// not looked into, so that signatures over what was sent still verify. A
+// SEQUENCE that says it is primitive stays one, which only the reader of
+// smallstep/pkcs7's AES-GCM parameters accepts.
 //
 // It takes time and memory linear in len(data); maxNesting bounds how deep
 // elements may be nested. Bytes after the element are an error.
@@ -47,6 +49,7 @@ type berReader struct {
 	pos   int
 	out   []byte
 	depth int // levels that may still be opened
+	moved int // bytes so far; with pos, all the work there is
 }
 
 // berHeader is an element's identifier and length octets.
@@ -100,8 +103,6 @@ func (r *berReader) body(h berHeader, end int) error {
 	}
 	form := universalForm[h.number()]
 	switch {
-	case !h.constructed() && h.universal() && form.structure:
-		return r.fail("primitive encoding of type %d", h.number())
 	case !h.constructed():
 		return r.primitive(h)
 	case h.universal() && form.pieces:
@@ -262,6 +263,7 @@ func (r *berReader) octet(end int) (byte, error) {
 func (r *berReader) insertLength(start int) {
 	var buf [1 + maxLengthOctets]byte
 	length := appendLength(buf[:0], len(r.out)-start)
+	r.moved += len(r.out) - start
 	r.out = append(r.out, length...)
 	copy(r.out[start+len(length):], r.out[start:len(r.out)-len(length)])
 	copy(r.out[start:], length)

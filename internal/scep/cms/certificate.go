@@ -2,6 +2,8 @@ package cms
 
 import (
 	"bytes"
+	"crypto/sha1" // names a key, protects nothing
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
 	"errors"
@@ -34,6 +36,10 @@ func ParseCertificates(der []byte, l Limits) ([]*x509.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.parseCertificates()
+}
+
+func (s *SignedData) parseCertificates() ([]*x509.Certificate, error) {
 	certs := make([]*x509.Certificate, 0, len(s.Certificates))
 	for _, raw := range s.Certificates {
 		c, err := ParseCertificate(raw)
@@ -47,7 +53,8 @@ func ParseCertificates(der []byte, l Limits) ([]*x509.Certificate, error) {
 
 // ParseCertificate is x509.ParseCertificate that also reads certificates whose
 // authority key identifier is marked critical, as Windows makes them for the
-// signature of its requests. RFC 5280 forbids that, and crypto/x509 refuses.
+// signature of its requests. RFC 5280 forbids that, and crypto/x509 refuses. It
+// wraps ErrEncoding on failure.
 func ParseCertificate(der []byte) (*x509.Certificate, error) {
 	cert, err := x509.ParseCertificate(der)
 	if err == nil {
@@ -55,10 +62,10 @@ func ParseCertificate(der []byte) (*x509.Certificate, error) {
 	}
 	mended, ok := withoutCriticalAKI(der)
 	if !ok {
-		return nil, fmt.Errorf("cms: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrEncoding, err)
 	}
 	if cert, err = x509.ParseCertificate(mended); err != nil {
-		return nil, fmt.Errorf("cms: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrEncoding, err)
 	}
 	return restoreRaw(cert, der)
 }
@@ -99,9 +106,38 @@ type Identifier struct {
 // Matches says whether the identifier names cert.
 func (id Identifier) Matches(cert *x509.Certificate) bool {
 	if id.SubjectKeyID != nil {
-		return bytes.Equal(id.SubjectKeyID, cert.SubjectKeyId)
+		return id.matchesKey(cert)
 	}
 	return id.MatchesSerial(cert) && bytes.Equal(id.Issuer, cert.RawIssuer)
+}
+
+// matchesKey compares with the certificate's extension, and with what it would
+// usually be if there were one: some clients do not look, and hash the key.
+func (id Identifier) matchesKey(cert *x509.Certificate) bool {
+	if len(id.SubjectKeyID) == 0 {
+		return false
+	}
+	if bytes.Equal(id.SubjectKeyID, cert.SubjectKeyId) {
+		return true
+	}
+	_, key, ok := publicKeyInfo(cert)
+	if !ok {
+		return false
+	}
+	// RFC 5280, section 4.2.1.2, method 1; RFC 7093, section 2, method 1.
+	short, long := sha1.Sum(key), sha256.Sum256(key)
+	return bytes.Equal(id.SubjectKeyID, short[:]) || bytes.Equal(id.SubjectKeyID, long[:sha1.Size])
+}
+
+// publicKeyInfo takes a SubjectPublicKeyInfo apart.
+func publicKeyInfo(cert *x509.Certificate) (a algorithm, key []byte, ok bool) {
+	in := cryptobyte.String(cert.RawSubjectPublicKeyInfo)
+	if !in.ReadASN1(&in, cbasn1.SEQUENCE) {
+		return a, nil, false
+	}
+	a, ok = readAlgorithm(&in)
+	ok = ok && in.ReadASN1BitStringAsBytes(&key)
+	return a, key, ok
 }
 
 // MatchesSerial compares the serial number only: some clients write the
@@ -113,18 +149,27 @@ func (id Identifier) MatchesSerial(cert *x509.Certificate) bool {
 // String is for logs: the serial number or key identifier in hexadecimal.
 func (id Identifier) String() string {
 	if id.SubjectKeyID != nil {
-		return fmt.Sprintf("key identifier %x", id.SubjectKeyID)
+		return "key identifier " + shortened(fmt.Sprintf("%x", id.SubjectKeyID))
 	}
-	return fmt.Sprintf("serial number %x", id.SerialNumber)
+	return "serial number " + shortened(fmt.Sprintf("%x", id.SerialNumber))
+}
+
+// shortened keeps what a stranger wrote from filling a log. A serial number has at
+// most 40 digits (RFC 5280, section 4.1.2.2).
+func shortened(digits string) string {
+	const enough = 64
+	if len(digits) <= enough {
+		return digits
+	}
+	return digits[:enough] + "…"
 }
 
 func readIdentifier(in *cryptobyte.String) (Identifier, bool) {
 	var id Identifier
 	var issuer, inner cryptobyte.String
-	ski := cbasn1.Tag(0).ContextSpecific()
-	if in.PeekASN1Tag(ski) {
-		ok := in.ReadASN1(&inner, ski)
-		id.SubjectKeyID = append([]byte{}, inner...)
+	if !in.PeekASN1Tag(cbasn1.SEQUENCE) {
+		ski, ok := readImplicitOctets(in)
+		id.SubjectKeyID = append([]byte{}, ski...)
 		return id, ok
 	}
 	id.SerialNumber = new(big.Int)
@@ -150,11 +195,28 @@ type algorithm struct {
 }
 
 func readAlgorithm(in *cryptobyte.String) (algorithm, bool) {
-	var a algorithm
-	var inner cryptobyte.String
-	ok := in.ReadASN1(&inner, cbasn1.SEQUENCE) && inner.ReadASN1ObjectIdentifier(&a.oid)
-	a.parameters = inner
+	var fields cryptobyte.String
+	if !in.ReadASN1(&fields, cbasn1.SEQUENCE) {
+		return algorithm{}, false
+	}
+	return readAlgorithmFields(fields)
+}
+
+func readAlgorithmFields(in cryptobyte.String) (a algorithm, ok bool) {
+	ok = readOID(&in, &a.oid)
+	a.parameters = in
 	return a, ok
+}
+
+// maxOIDOctets bounds an object identifier. Decoded it is many times as long as
+// it was, and nobody has one of such a length.
+const maxOIDOctets = 64
+
+func readOID(in *cryptobyte.String, oid *asn1.ObjectIdentifier) bool {
+	ahead := *in
+	var octets cryptobyte.String
+	return ahead.ReadASN1(&octets, cbasn1.OBJECT_IDENTIFIER) && len(octets) <= maxOIDOctets &&
+		in.ReadASN1ObjectIdentifier(oid)
 }
 
 // addAlgorithm writes an AlgorithmIdentifier; parameters may be nil.

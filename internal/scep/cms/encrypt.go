@@ -2,7 +2,6 @@ package cms
 
 import (
 	"crypto"
-	"crypto/cipher"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -16,38 +15,77 @@ import (
 // ErrRecipientKey is returned for a recipient whose key cannot encrypt.
 var ErrRecipientKey = errors.New("cms: the recipient's key is not RSA")
 
+// Versions of an EnvelopedData (RFC 5652, section 6.1) with recipients of one
+// kind. An AuthEnvelopedData always has version 0.
+const (
+	versionKeyTransport = 0
+	versionPassword     = 3
+)
+
 // Encrypt makes a ContentInfo with an EnvelopedData of content for the holder
-// of to, in DER.
+// of to, in DER; with a GCM cipher, an AuthEnvelopedData (RFC 5083).
 func Encrypt(content []byte, to *x509.Certificate, c Cipher, transport KeyTransport) ([]byte, error) {
-	spec, err := c.spec()
-	if err != nil {
-		return nil, err
-	}
 	public, ok := to.PublicKey.(*rsa.PublicKey)
 	if !ok {
 		return nil, ErrRecipientKey
 	}
-	contentKey := make([]byte, spec.keySize)
-	if _, err := rand.Read(contentKey); err != nil {
+	return envelop(content, c, versionKeyTransport, func(_ cipherSpec, contentKey []byte) (builder, error) {
+		encryptedKey, err := transport.encrypt(public, contentKey)
+		return func(b *cryptobyte.Builder) { addRecipient(b, to, transport, encryptedKey) }, err
+	})
+}
+
+// builder writes an element.
+type builder = func(*cryptobyte.Builder)
+
+// envelop encrypts content under a new key, which recipient makes a
+// RecipientInfo of.
+func envelop(content []byte, c Cipher, version int64, recipient func(cipherSpec, []byte) (builder, error)) ([]byte, error) {
+	spec, err := c.spec()
+	if err != nil {
+		return nil, err
+	}
+	contentKey, err := randomBytes(spec.keySize)
+	if err != nil {
+		return nil, err
+	}
+	addRecipient, err := recipient(spec, contentKey)
+	if err != nil {
+		return nil, err
+	}
+	block, err := spec.block(contentKey)
+	if err != nil {
 		return nil, fmt.Errorf("cms: %w", err)
 	}
-	encryptedKey, err := transport.encrypt(public, contentKey)
+	s, err := spec.mode.seal(block, content)
 	if err != nil {
 		return nil, err
 	}
-	iv, ciphertext, err := spec.encrypt(contentKey, content)
-	if err != nil {
-		return nil, err
+	if spec.mode.authenticates {
+		return contentInfo(oidAuthEnvelopedData, func(b *cryptobyte.Builder) {
+			b.AddASN1Int64(0)
+			b.AddASN1(cbasn1.SET, addRecipient)
+			spec.addEncryptedContent(b, s)
+			b.AddASN1OctetString(s.mac)
+		})
 	}
 	return contentInfo(oidEnvelopedData, func(b *cryptobyte.Builder) {
-		b.AddASN1Int64(0)
-		b.AddASN1(cbasn1.SET, func(b *cryptobyte.Builder) { addRecipient(b, to, transport, encryptedKey) })
-		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			b.AddASN1ObjectIdentifier(oidData)
-			addAlgorithm(b, spec.oid, func(b *cryptobyte.Builder) { b.AddASN1OctetString(iv) })
-			b.AddASN1(cbasn1.Tag(0).ContextSpecific(), func(b *cryptobyte.Builder) { b.AddBytes(ciphertext) })
-		})
+		b.AddASN1Int64(version)
+		b.AddASN1(cbasn1.SET, addRecipient)
+		spec.addEncryptedContent(b, s)
 	})
+}
+
+func (c cipherSpec) addEncryptedContent(b *cryptobyte.Builder, s sealed) {
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1ObjectIdentifier(oidData)
+		c.addAlgorithm(b, s.iv)
+		b.AddASN1(cbasn1.Tag(0).ContextSpecific(), func(b *cryptobyte.Builder) { b.AddBytes(s.ciphertext) })
+	})
+}
+
+func (c cipherSpec) addAlgorithm(b *cryptobyte.Builder, iv []byte) {
+	addAlgorithm(b, c.oid, func(b *cryptobyte.Builder) { c.mode.addParameters(b, iv) })
 }
 
 func addRecipient(b *cryptobyte.Builder, to *x509.Certificate, transport KeyTransport, encryptedKey []byte) {
@@ -57,20 +95,6 @@ func addRecipient(b *cryptobyte.Builder, to *x509.Certificate, transport KeyTran
 		transport.addAlgorithm(b)
 		b.AddASN1OctetString(encryptedKey)
 	})
-}
-
-func (s cipherSpec) encrypt(key, content []byte) (iv, ciphertext []byte, err error) {
-	block, err := s.block(key)
-	if err != nil {
-		return nil, nil, fmt.Errorf("cms: %w", err)
-	}
-	iv = make([]byte, block.BlockSize())
-	if _, err := rand.Read(iv); err != nil {
-		return nil, nil, fmt.Errorf("cms: %w", err)
-	}
-	ciphertext = pad(content, block.BlockSize())
-	cipher.NewCBCEncrypter(block, iv).CryptBlocks(ciphertext, ciphertext)
-	return iv, ciphertext, nil
 }
 
 // oaepHash is the digest of an OAEP transport; zero for PKCS1v15.

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-
-	"github.com/smallstep/pkcs7"
 )
 
 func mustEncrypt(t testing.TB, content []byte, key *rsa.PrivateKey, c Cipher, transport KeyTransport) []byte {
@@ -52,21 +50,6 @@ func TestEncryptRoundTrip(t *testing.T) {
 					}
 				})
 			}
-		}
-	}
-}
-
-func TestSmallstepDecrypts(t *testing.T) {
-	t.Parallel()
-	for _, c := range []Cipher{AES128CBC, AES256CBC, TripleDESCBC, DESCBC} {
-		content := []byte("content")
-		p7, err := pkcs7.Parse(mustEncrypt(t, content, rsaKey(t), c, PKCS1v15))
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := p7.Decrypt(selfSigned(t, rsaKey(t)), rsaKey(t))
-		if err != nil || !bytes.Equal(got, content) {
-			t.Errorf("%v: %x, %v", c, got, err)
 		}
 	}
 }
@@ -125,22 +108,24 @@ func TestPadding(t *testing.T) {
 	}
 }
 
+func marshalOID(t testing.TB, oid asn1.ObjectIdentifier) []byte {
+	t.Helper()
+	b, err := asn1.Marshal(oid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 func TestParseEnvelopeRefuses(t *testing.T) {
 	t.Parallel()
 	der := mustEncrypt(t, []byte("content"), rsaKey(t), AES128CBC, PKCS1v15)
-	oid := func(o asn1.ObjectIdentifier) []byte {
-		b, err := asn1.Marshal(o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b
-	}
-	gcm := bytes.Replace(der, oid(AES128CBC.OID()), oid(asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 6}), 1)
+	ecb := bytes.Replace(der, marshalOID(t, AES128CBC.OID()), marshalOID(t, asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 1}), 1)
 	var unsupported *UnsupportedAlgorithmError
-	if _, err := ParseEnvelopedData(gcm); !errors.As(err, &unsupported) {
-		t.Errorf("AES-GCM: %v", err)
+	if _, err := ParseEnvelopedData(ecb); !errors.As(err, &unsupported) {
+		t.Errorf("AES in ECB mode: %v", err)
 	}
-	pssKey := bytes.Replace(der, oid(oidRSAEncryption), oid(oidRSASSAPSS), 1)
+	pssKey := bytes.Replace(der, marshalOID(t, oidRSAEncryption), marshalOID(t, oidRSASSAPSS), 1)
 	e := mustParseEnvelope(t, pssKey)
 	if _, err := e.Decrypt(e.Recipients[0], rsaKey(t)); !errors.As(err, &unsupported) {
 		t.Errorf("key transport: %v", err)
@@ -151,23 +136,8 @@ func TestParseEnvelopeRefuses(t *testing.T) {
 		}
 	}
 	e = mustParseEnvelope(t, der)
-	e.ciphertext = e.ciphertext[:len(e.ciphertext)-1]
+	e.sealed.ciphertext = e.sealed.ciphertext[1:]
 	if _, err := e.Decrypt(e.Recipients[0], rsaKey(t)); !errors.Is(err, ErrEncoding) {
 		t.Errorf("ciphertext of broken length: %v", err)
 	}
-}
-
-func FuzzParseEnvelopedData(f *testing.F) {
-	for _, transport := range []KeyTransport{PKCS1v15, OAEPSHA1, OAEPSHA256} {
-		f.Add(mustEncrypt(f, []byte("content"), rsaKey(f), AES128CBC, transport))
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		e, err := ParseEnvelopedData(b)
-		if err != nil {
-			return
-		}
-		for _, r := range e.Recipients {
-			_, _ = e.Decrypt(r, rsaKey(t))
-		}
-	})
 }

@@ -30,11 +30,14 @@ func Sign(content []byte, attributes []Attribute, s Signer) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.elliptic() && d.withECDSA == nil {
+		return nil, fmt.Errorf("cms: no ECDSA with %v", s.Digest)
+	}
 	signed, err := marshalAttributes(content, attributes, d)
 	if err != nil {
 		return nil, err
 	}
-	signature, err := s.Key.Sign(rand.Reader, d.sum(setOf(signed)), s.Digest)
+	signature, err := s.Key.Sign(rand.Reader, d.sumOfSet(signed), s.Digest)
 	if err != nil {
 		return nil, fmt.Errorf("cms: signing: %w", err)
 	}
@@ -119,9 +122,14 @@ func (s Signer) addSignerInfo(b *cryptobyte.Builder, d digest, signed, signature
 // addSignatureAlgorithm writes plain rsaEncryption for RSA: strongSwan 5.9
 // reads no other, and everybody reads this (RFC 3370, section 3.2).
 func (s Signer) addSignatureAlgorithm(b *cryptobyte.Builder, d digest) {
-	if _, ok := s.Key.Public().(*ecdsa.PublicKey); ok {
+	if s.elliptic() {
 		addAlgorithm(b, d.withECDSA, nil)
 		return
 	}
 	addAlgorithm(b, oidRSAEncryption, addNull)
+}
+
+func (s Signer) elliptic() bool {
+	_, ok := s.Key.Public().(*ecdsa.PublicKey)
+	return ok
 }

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
@@ -26,6 +27,7 @@ var ErrNoSigner = errors.New("cms: the signer's certificate is not in the messag
 var (
 	tag0 = cbasn1.Tag(0).ContextSpecific().Constructed()
 	tag1 = cbasn1.Tag(1).ContextSpecific().Constructed()
+	tag2 = cbasn1.Tag(2).ContextSpecific().Constructed()
 )
 
 // Limits bounds what a message may hold.
@@ -44,8 +46,11 @@ type Attribute struct {
 // SignedData is a parsed SignedData (RFC 5652, section 5.1) with at most one
 // signer. Nothing in it is verified before Verify.
 type SignedData struct {
-	Content      []byte   // nil if absent, or if of another type than OCTET STRING
+	Content      []byte   // nil if absent
 	Certificates [][]byte // DER, as sent
+	CRLs         [][]byte // DER, as sent
+	contentType  asn1.ObjectIdentifier
+	element      cryptobyte.String // Content with its tag
 	signer       *signerInfo
 }
 
@@ -70,84 +75,104 @@ func malformed(what string) error { return fmt.Errorf("%w: %s", ErrEncoding, wha
 // ParseSignedData reads a ContentInfo in DER with a SignedData of type id-data
 // and one signer, or none (certs-only). It wraps ErrEncoding on failure.
 func ParseSignedData(der []byte, l Limits) (*SignedData, error) {
-	body, err := openContentInfo(der, oidSignedData)
+	_, body, err := openContentInfo(der, oidSignedData)
 	if err != nil {
 		return nil, err
 	}
-	var version int
-	if !body.ReadASN1Integer(&version) || !body.SkipASN1(cbasn1.SET) {
+	s, err := readSignedData(body, l)
+	if err != nil {
+		return nil, err
+	}
+	if !s.contentType.Equal(oidData) {
+		return nil, malformed("signed content type " + s.contentType.String() + " instead of id-data")
+	}
+	return s, nil
+}
+
+// readSignedData reads the contents of a SignedData of any type.
+func readSignedData(in cryptobyte.String, l Limits) (*SignedData, error) {
+	s := &SignedData{}
+	if !in.SkipASN1(cbasn1.INTEGER) || !in.SkipASN1(cbasn1.SET) { // version, digestAlgorithms
 		return nil, malformed("SignedData")
 	}
-	s := &SignedData{}
-	if s.Content, err = readContent(&body); err != nil {
+	if err := s.readContent(&in); err != nil {
 		return nil, err
 	}
-	if s.Certificates, err = readCertificates(&body, l.Certificates); err != nil {
-		return nil, err
+	var err error
+	if s.Certificates, err = readSet(&in, tag0, l.Certificates); err != nil {
+		return nil, fmt.Errorf("%w of certificates", err)
 	}
-	s.signer, err = readSignerInfos(&body, l.Attributes)
+	if s.CRLs, err = readSet(&in, tag1, l.Certificates); err != nil {
+		return nil, fmt.Errorf("%w of CRLs", err)
+	}
+	s.signer, err = readSignerInfos(&in, l.Attributes)
 	return s, err
 }
 
-// openContentInfo returns the contents of the SEQUENCE in a ContentInfo.
-func openContentInfo(der []byte, want asn1.ObjectIdentifier) (cryptobyte.String, error) {
+// openContentInfo returns the contents of the SEQUENCE in a ContentInfo of one
+// of the types wanted.
+func openContentInfo(der []byte, want ...asn1.ObjectIdentifier) (asn1.ObjectIdentifier, cryptobyte.String, error) {
 	in := cryptobyte.String(der)
 	var info, explicit, body cryptobyte.String
 	var contentType asn1.ObjectIdentifier
-	if !in.ReadASN1(&info, cbasn1.SEQUENCE) || !info.ReadASN1ObjectIdentifier(&contentType) {
-		return nil, malformed("ContentInfo")
+	if !in.ReadASN1(&info, cbasn1.SEQUENCE) || !readOID(&info, &contentType) {
+		return nil, nil, malformed("ContentInfo")
 	}
-	if !contentType.Equal(want) {
-		return nil, malformed("content type " + contentType.String() + " instead of " + want.String())
+	if !slices.ContainsFunc(want, contentType.Equal) {
+		return nil, nil, malformed("content type " + contentType.String() + " instead of " + want[0].String())
 	}
 	if !info.ReadASN1(&explicit, tag0) || !explicit.ReadASN1(&body, cbasn1.SEQUENCE) {
-		return nil, malformed("ContentInfo")
+		return nil, nil, malformed("ContentInfo")
 	}
-	return body, nil
+	return contentType, body, nil
 }
 
-// readContent reads EncapsulatedContentInfo.
-func readContent(in *cryptobyte.String) ([]byte, error) {
+// readContent reads EncapsulatedContentInfo. In PKCS #7, content of another type
+// than id-data is no OCTET STRING; what is signed is then the contents of
+// whatever it is (RFC 5652, section 5.2.1).
+func (s *SignedData) readContent(in *cryptobyte.String) error {
 	var info, explicit, content cryptobyte.String
-	var contentType asn1.ObjectIdentifier
 	var present bool
-	if !in.ReadASN1(&info, cbasn1.SEQUENCE) || !info.ReadASN1ObjectIdentifier(&contentType) ||
+	var tag cbasn1.Tag
+	if !in.ReadASN1(&info, cbasn1.SEQUENCE) || !readOID(&info, &s.contentType) ||
 		!info.ReadOptionalASN1(&explicit, &present, tag0) {
-		return nil, malformed("EncapsulatedContentInfo")
-	}
-	if !contentType.Equal(oidData) {
-		return nil, malformed("signed content type " + contentType.String() + " instead of id-data")
+		return malformed("EncapsulatedContentInfo")
 	}
 	if !present {
-		return nil, nil
+		return nil
 	}
-	if !explicit.ReadASN1(&content, cbasn1.OCTET_STRING) {
-		return nil, malformed("signed content is no OCTET STRING")
+	s.element = explicit
+	if !explicit.ReadAnyASN1(&content, &tag) {
+		return malformed("signed content")
 	}
-	return append([]byte{}, content...), nil
+	if tag != cbasn1.OCTET_STRING && s.contentType.Equal(oidData) {
+		return malformed("signed content is no OCTET STRING")
+	}
+	s.Content = append([]byte{}, content...)
+	return nil
 }
 
-// readCertificates reads certificates and crls. Other kinds of certificate than
-// X.509 and all CRLs are skipped.
-func readCertificates(in *cryptobyte.String, limit int) ([][]byte, error) {
+// readSet reads certificates or crls. Other kinds than those of X.509 are
+// skipped.
+func readSet(in *cryptobyte.String, tag cbasn1.Tag, limit int) ([][]byte, error) {
 	var set, element cryptobyte.String
-	var tag cbasn1.Tag
-	if !in.ReadOptionalASN1(&set, nil, tag0) || !in.SkipOptionalASN1(tag1) {
-		return nil, malformed("certificates")
+	var elementTag cbasn1.Tag
+	if !in.ReadOptionalASN1(&set, nil, tag) {
+		return nil, malformed("set")
 	}
-	var certs [][]byte
+	var elements [][]byte
 	for !set.Empty() {
-		if len(certs) == limit {
-			return nil, malformed("too many certificates")
+		if len(elements) == limit {
+			return nil, malformed("too large a set")
 		}
-		if !set.ReadAnyASN1Element(&element, &tag) {
-			return nil, malformed("certificates")
+		if !set.ReadAnyASN1Element(&element, &elementTag) {
+			return nil, malformed("set")
 		}
-		if tag == cbasn1.SEQUENCE {
-			certs = append(certs, element)
+		if elementTag == cbasn1.SEQUENCE {
+			elements = append(elements, element)
 		}
 	}
-	return certs, nil
+	return elements, nil
 }
 
 func readSignerInfos(in *cryptobyte.String, maxAttributes int) (*signerInfo, error) {
@@ -169,9 +194,8 @@ func readSignerInfos(in *cryptobyte.String, maxAttributes int) (*signerInfo, err
 
 func readSignerInfo(in cryptobyte.String, maxAttributes int) (*signerInfo, error) {
 	si := &signerInfo{}
-	var version int
 	var ok bool
-	if !in.ReadASN1Integer(&version) {
+	if !in.SkipASN1(cbasn1.INTEGER) {
 		return nil, malformed("SignerInfo version")
 	}
 	if si.id, ok = readIdentifier(&in); !ok {
@@ -207,7 +231,7 @@ func readAttributes(in cryptobyte.String, limit int) ([]receivedAttribute, error
 		}
 		a.element = element
 		if !element.ReadASN1(&inner, cbasn1.SEQUENCE) ||
-			!inner.ReadASN1ObjectIdentifier(&a.oid) || !inner.ReadASN1(&a.values, cbasn1.SET) {
+			!readOID(&inner, &a.oid) || !inner.ReadASN1(&a.values, cbasn1.SET) {
 			return nil, malformed("signed attribute")
 		}
 		attributes = append(attributes, a)
@@ -233,6 +257,20 @@ func (s *SignedData) Attribute(oid asn1.ObjectIdentifier) ([]byte, bool) {
 		return nil, false
 	}
 	return value, true
+}
+
+// SigningTime is the time at which the signer says it signed, false if it does
+// not (RFC 5652, section 11.3).
+func (s *SignedData) SigningTime() (time.Time, bool) {
+	value, _ := s.Attribute(oidSigningTime)
+	in := cryptobyte.String(value)
+	read := in.ReadASN1GeneralizedTime
+	if in.PeekASN1Tag(cbasn1.UTCTime) {
+		read = in.ReadASN1UTCTime
+	}
+	var t time.Time
+	ok := read(&t)
+	return t, ok
 }
 
 // Digest is the signer's digest algorithm, or *UnsupportedAlgorithmError.
@@ -283,15 +321,15 @@ func (s *SignedData) Verify(cert *x509.Certificate) error {
 	if err := s.verifyContent(d); err != nil {
 		return err
 	}
-	received := setOf(s.signer.signed)
-	err = s.signer.verify(cert.PublicKey, d, received)
+	key := publicKey(cert)
+	err = s.signer.verify(key, d, s.signer.signed)
 	if !errors.Is(err, ErrSignature) {
 		return err
 	}
 	// RFC 5652, section 5.4, signs the DER, in which a SET OF is sorted; some
 	// clients sign that and send the attributes in another order.
-	if sorted := setOf(s.signer.sortedAttributes()); !bytes.Equal(sorted, received) {
-		return s.signer.verify(cert.PublicKey, d, sorted)
+	if der := sorted(s.signer.attributes); !bytes.Equal(der, s.signer.signed) {
+		return s.signer.verify(key, d, der)
 	}
 	return err
 }
@@ -302,8 +340,8 @@ func (s *SignedData) verifyContent(d digest) error {
 	if !ok {
 		return malformed("no contentType attribute")
 	}
-	if want, err := asn1.Marshal(oidData); err != nil || !bytes.Equal(contentType, want) {
-		return malformed("contentType attribute is not id-data")
+	if want, err := asn1.Marshal(s.contentType); err != nil || !bytes.Equal(contentType, want) {
+		return malformed("contentType attribute is not " + s.contentType.String())
 	}
 	value, _ := s.Attribute(oidMessageDigest)
 	in := cryptobyte.String(value)
@@ -317,9 +355,10 @@ func (s *SignedData) verifyContent(d digest) error {
 	return nil
 }
 
-func (si *signerInfo) sortedAttributes() []byte {
-	elements := make([][]byte, len(si.attributes))
-	for i, a := range si.attributes {
+// sorted is the contents of a SET OF attributes in DER.
+func sorted(attributes []receivedAttribute) []byte {
+	elements := make([][]byte, len(attributes))
+	for i, a := range attributes {
 		elements[i] = a.element
 	}
 	slices.SortFunc(elements, bytes.Compare)
@@ -333,8 +372,9 @@ func Element(tag cbasn1.Tag, contents []byte) []byte {
 
 func setOf(contents []byte) []byte { return Element(cbasn1.SET, contents) }
 
+// verify verifies the signature over a SET of signed attributes.
 func (si *signerInfo) verify(key crypto.PublicKey, d digest, signed []byte) error {
-	sum := d.sum(signed)
+	sum := d.sumOfSet(signed)
 	var err error
 	switch key := key.(type) {
 	case *rsa.PublicKey:
@@ -373,8 +413,11 @@ func (si *signerInfo) verifyRSA(key *rsa.PublicKey, d digest, sum []byte) error 
 	case rsaSignature(si.algorithm.oid):
 		err = rsa.VerifyPKCS1v15(key, d.hash, sum, si.signature)
 	case si.algorithm.oid.Equal(oidRSASSAPSS):
-		// RFC 4056, section 3: the digest is the one of digestAlgorithm.
-		err = rsa.VerifyPSS(key, d.hash, sum, si.signature, nil)
+		parameters, unreadable := readPSSParameters(si.algorithm.parameters, d)
+		if unreadable != nil {
+			return unreadable
+		}
+		err = parameters.verify(key, d, sum, si.signature)
 	default:
 		return &UnsupportedAlgorithmError{Use: "signature", OID: si.algorithm.oid}
 	}

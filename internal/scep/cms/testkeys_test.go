@@ -52,6 +52,11 @@ func selfSigned(t testing.TB, key crypto.Signer, extensions ...pkix.Extension) *
 		SubjectKeyId:    []byte{1, 2, 3, 4},
 		ExtraExtensions: extensions,
 	}
+	return certify(t, template, key)
+}
+
+func certify(t testing.TB, template *x509.Certificate, key crypto.Signer) *x509.Certificate {
+	t.Helper()
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)

@@ -74,6 +74,17 @@ func (ca *CA) Issue(template *x509.Certificate, key crypto.PublicKey) (*x509.Cer
 	return issue(template, ca.Certificate, key, ca.Key)
 }
 
+// CRL is a new revocation list, in DER, with nothing on it.
+func (ca *CA) CRL() ([]byte, error) {
+	now := time.Now()
+	template := &x509.RevocationList{Number: big.NewInt(now.UnixNano()), ThisUpdate: now, NextUpdate: now.Add(time.Hour)}
+	der, err := x509.CreateRevocationList(rand.Reader, template, ca.Certificate, ca.Key)
+	if err != nil {
+		return nil, fmt.Errorf("sceptest: %w", err)
+	}
+	return der, nil
+}
+
 // Issued says whether the CA signed cert.
 func (ca *CA) Issued(cert *x509.Certificate) bool {
 	return cert.CheckSignatureFrom(ca.Certificate) == nil
@@ -101,7 +112,11 @@ func issue(template, issuer *x509.Certificate, key crypto.PublicKey, issuerKey c
 	if issuer == nil {
 		issuer = &filled
 	}
-	der, err := x509.CreateCertificate(rand.Reader, &filled, issuer, key, issuerKey)
+	return sign(&filled, issuer, key, issuerKey)
+}
+
+func sign(template, issuer *x509.Certificate, key crypto.PublicKey, issuerKey crypto.Signer) (*x509.Certificate, error) {
+	der, err := x509.CreateCertificate(rand.Reader, template, issuer, key, issuerKey)
 	if err != nil {
 		return nil, fmt.Errorf("sceptest: %w", err)
 	}
@@ -139,12 +154,14 @@ const (
 	Combined
 )
 
+// combinedUsage is of a key that signs and decrypts.
+const combinedUsage = x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment
+
 // NewGeneration makes RA credentials below ca.
 func NewGeneration(t testing.TB, ca *CA, layout Layout) *scep.Generation {
 	t.Helper()
-	const both = x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment
 	if layout == Combined {
-		one := credential(t, ca, "Test RA", both, keySigning)
+		one := credential(t, ca, "Test RA", combinedUsage, keySigning)
 		return &scep.Generation{Signing: one, Encryption: one}
 	}
 	return &scep.Generation{
@@ -156,7 +173,7 @@ func NewGeneration(t testing.TB, ca *CA, layout Layout) *scep.Generation {
 func credential(t testing.TB, ca *CA, name string, usage x509.KeyUsage, n int) *scep.Credential {
 	t.Helper()
 	key := RSAKey(t, n)
-	template := &x509.Certificate{Subject: pkix.Name{CommonName: name}, KeyUsage: usage}
+	template := &x509.Certificate{Subject: pkix.Name{CommonName: name}, SubjectKeyId: []byte(name), KeyUsage: usage}
 	cert, err := ca.Issue(template, key.Public())
 	if err != nil {
 		t.Fatal(err)

@@ -10,9 +10,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
+
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/scepter-pki/scepter/internal/scep"
 	"github.com/scepter-pki/scepter/internal/scep/cms"
@@ -83,48 +86,42 @@ func apply(change func([]byte) []byte, b []byte) []byte {
 	return change(b)
 }
 
+// attributes are Extra and the three that every message has.
 func (m Message) attributes() []cms.Attribute {
 	tag := m.TextTag
 	if tag == 0 {
 		tag = asn1.TagPrintableString
 	}
-	attributes := m.Extra
-	add := func(oid asn1.ObjectIdentifier, tag byte, value []byte) {
-		if len(value) > 0 {
-			attributes = append(attributes, cms.Attribute{Type: oid, Value: element(tag, value)})
-		}
-	}
-	add(oidMessageType, tag, []byte(m.Type))
-	add(oidTransactionID, tag, []byte(m.TransactionID))
-	add(oidSenderNonce, asn1.TagOctetString, m.SenderNonce)
-	return attributes
+	m.add(oidMessageType, tag, []byte(m.Type))
+	m.add(oidTransactionID, tag, []byte(m.TransactionID))
+	m.add(oidSenderNonce, asn1.TagOctetString, m.SenderNonce)
+	return m.Extra
 }
 
-// element is the DER of an element with a tag of one octet.
-func element(tag byte, contents []byte) []byte {
-	return append(header(tag, len(contents)), contents...)
+// add adds to Extra, unless value is empty.
+func (m *Message) add(oid asn1.ObjectIdentifier, tag byte, value []byte) {
+	if len(value) > 0 {
+		m.Extra = append(slices.Clip(m.Extra), cms.Attribute{Type: oid, Value: element(tag, value)})
+	}
 }
 
-func header(tag byte, length int) []byte {
-	if length < 0x80 {
-		return []byte{tag, byte(length)}
-	}
-	return []byte{tag, 0x84, byte(length >> 24), byte(length >> 16), byte(length >> 8), byte(length)}
-}
+func element(tag byte, contents []byte) []byte { return cms.Element(cbasn1.Tag(tag), contents) }
 
 const constructed = 0x20
 
 // Indefinite encodes DER as BER with indefinite lengths, and with OCTET STRINGs
 // (also the implicitly tagged [0] of an EncryptedContentInfo) in pieces of the
-// given size, as iOS and Android do. The result normalises to der again.
+// given size, as iOS and Android do. The result normalises to der again, but for
+// an implicitly tagged string: that it is one only its reader knows.
 func Indefinite(der []byte, piece int) []byte {
 	var out []byte
-	for rest := der; len(rest) > 0; {
+	for len(der) > 0 {
 		var v asn1.RawValue
-		var err error
-		if rest, err = asn1.Unmarshal(rest, &v); err != nil {
-			return append(out, rest...)
+		rest, err := asn1.Unmarshal(der, &v)
+		if err != nil {
+			return append(out, der...)
 		}
+		der = rest
 		out = append(out, indefinite(v, piece)...)
 	}
 	return out
@@ -135,12 +132,25 @@ func indefinite(v asn1.RawValue, piece int) []byte {
 	isOctets := tag == asn1.TagOctetString || tag == 0x80
 	switch {
 	case v.IsCompound:
-		return endOfContents(tag, Indefinite(v.Bytes, piece))
+		return endOfContents(identifier(v.FullBytes), Indefinite(v.Bytes, piece))
 	case isOctets && len(v.Bytes) > piece:
-		return endOfContents(tag|constructed, pieces(v.Bytes, piece))
+		return endOfContents([]byte{tag | constructed}, pieces(v.Bytes, piece))
 	default:
 		return v.FullBytes
 	}
+}
+
+// identifier is the tag of an element, one octet or more.
+func identifier(element []byte) []byte {
+	const more = 0x1f
+	n := 1
+	if element[0]&more == more {
+		for element[n]&0x80 != 0 {
+			n++
+		}
+		n++
+	}
+	return element[:n]
 }
 
 func pieces(octets []byte, size int) []byte {
@@ -153,8 +163,8 @@ func pieces(octets []byte, size int) []byte {
 	return out
 }
 
-func endOfContents(tag byte, contents []byte) []byte {
-	return append(append([]byte{tag, 0x80}, contents...), 0, 0)
+func endOfContents(identifier, contents []byte) []byte {
+	return slices.Concat(identifier, []byte{0x80}, contents, []byte{0, 0})
 }
 
 // ReplaceOID changes every from in a DER message to to. It is how algorithms
@@ -168,37 +178,30 @@ func ReplaceOID(t testing.TB, der []byte, from, to asn1.ObjectIdentifier) []byte
 		}
 		return b
 	}
-	return replace(der, encoded(from), encoded(to))
+	return Replace(der, encoded(from), encoded(to))
 }
 
-// replace rebuilds the elements of der, so that all lengths fit again.
-func replace(der, from, to []byte) []byte {
+// Replace changes every element from, in DER, to to, and rebuilds what is around
+// it, so that all lengths fit again.
+func Replace(der, from, to []byte) []byte {
 	var out []byte
-	for rest := der; len(rest) > 0; {
+	for len(der) > 0 {
 		var v asn1.RawValue
-		var err error
-		if rest, err = asn1.Unmarshal(rest, &v); err != nil {
-			return append(out, rest...)
+		rest, err := asn1.Unmarshal(der, &v)
+		if err != nil {
+			return append(out, der...)
 		}
+		der = rest
 		switch {
 		case bytes.Equal(v.FullBytes, from):
 			out = append(out, to...)
 		case v.IsCompound:
-			out = append(out, shortest(element(v.FullBytes[0], replace(v.Bytes, from, to)))...)
+			out = append(out, element(v.FullBytes[0], Replace(v.Bytes, from, to))...)
 		default:
 			out = append(out, v.FullBytes...)
 		}
 	}
 	return out
-}
-
-// shortest makes the lengths of an element minimal.
-func shortest(b []byte) []byte {
-	der, err := cms.Normalize(b, 1<<10)
-	if err != nil {
-		return b
-	}
-	return der
 }
 
 // Nested is an element of depth SEQUENCEs in each other, of indefinite length.

@@ -43,6 +43,8 @@ var schemaYAML = typed.YAMLObject(`types:
         namedType: com.github.scepter-pki.scepter.api.v1alpha1.HostTLS
 - name: com.github.scepter-pki.scepter.api.v1alpha1.AdminServiceType
   scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.CAChain
+  scalar: string
 - name: com.github.scepter-pki.scepter.api.v1alpha1.CertificateTemplate
   map:
     fields:
@@ -142,12 +144,20 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.scepter-pki.scepter.api.v1alpha1.Compatibility
   map:
     fields:
+    - name: caChain
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.CAChain
+      default: Full
     - name: legacyAlgorithms
       type:
         list:
           elementType:
             namedType: com.github.scepter-pki.scepter.api.v1alpha1.LegacyAlgorithm
           elementRelationship: associative
+    - name: replyChain
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.ReplyChain
+      default: Omit
 - name: com.github.scepter-pki.scepter.api.v1alpha1.ConfigMapKeyReference
   map:
     fields:
@@ -595,6 +605,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: window
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+- name: com.github.scepter-pki.scepter.api.v1alpha1.ReplyChain
+  scalar: string
 - name: com.github.scepter-pki.scepter.api.v1alpha1.Rule
   map:
     fields:

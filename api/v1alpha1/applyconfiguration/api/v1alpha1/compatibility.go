@@ -12,8 +12,16 @@ import (
 // Compatibility allows what old devices need.
 type CompatibilityApplyConfiguration struct {
 	// Algorithms accepted beside AES and SHA-2: 3DES and SHA-1, which are then also
-	// announced, and single DES, which RFC 8894 forbids and some clients still use.
+	// announced, and single DES and MD5, which RFC 8894 forbids and some clients still use.
 	LegacyAlgorithms []apiv1alpha1.LegacyAlgorithm `json:"legacyAlgorithms,omitempty"`
+	// Which CA certificates GetCACert shows after the RA's: Full (the issuing CA and
+	// everything above it, which strongSwan and certmonger need) or Issuer (the
+	// issuing CA alone, which Intune's profiles for Windows need).
+	CAChain *apiv1alpha1.CAChain `json:"caChain,omitempty"`
+	// Whether an issued certificate comes alone (Omit; Juniper's devices take nothing
+	// else) or with the CA certificates that GetCACert shows (Include; Cisco's VPN
+	// Client wants them).
+	ReplyChain *apiv1alpha1.ReplyChain `json:"replyChain,omitempty"`
 }
 
 // CompatibilityApplyConfiguration constructs a declarative configuration of the Compatibility type for use with
@@ -29,5 +37,21 @@ func (b *CompatibilityApplyConfiguration) WithLegacyAlgorithms(values ...apiv1al
 	for i := range values {
 		b.LegacyAlgorithms = append(b.LegacyAlgorithms, values[i])
 	}
+	return b
+}
+
+// WithCAChain sets the CAChain field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the CAChain field is set to the value of the last call.
+func (b *CompatibilityApplyConfiguration) WithCAChain(value apiv1alpha1.CAChain) *CompatibilityApplyConfiguration {
+	b.CAChain = &value
+	return b
+}
+
+// WithReplyChain sets the ReplyChain field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ReplyChain field is set to the value of the last call.
+func (b *CompatibilityApplyConfiguration) WithReplyChain(value apiv1alpha1.ReplyChain) *CompatibilityApplyConfiguration {
+	b.ReplyChain = &value
 	return b
 }
