@@ -33,7 +33,7 @@ func (b *backend) authenticate(ctx context.Context, e *enrolment) (*scep.Reply, 
 
 // admit asks the challenges first, because those that are told how an enrolment
 // ends have to be told of renewals too. But where a certificate suffices, no
-// one-time challenge is spent.
+// one-time challenge is spent, unless the answer needs it.
 func (b *backend) admit(ctx context.Context, e *enrolment) error {
 	attempt := e.attempt(ctx)
 	attempt.Password = e.request.ChallengePassword
@@ -42,7 +42,7 @@ func (b *backend) admit(ctx context.Context, e *enrolment) error {
 	if err != nil && !isRefusal {
 		return &scep.UnavailableError{RetryAfter: max(retryAfter, challenge.RetryAfter(err)), Err: err}
 	}
-	if admission != nil && admission.ID == nil {
+	if admission != nil && (admission.ID == nil || e.request.NeedsPassword()) {
 		e.admission, e.admitted = admission, admission.Challenge
 		return nil
 	}

@@ -45,6 +45,7 @@ type enrolment struct {
 	admitted  string               // what authenticated it: a challenge's name, or byCertificate
 	admission *challenge.Admission // nil if a certificate did, or while it is recalled
 	grant     *policy.Grant
+	password  string // encrypts the answer, where the device's key cannot decrypt
 }
 
 // step is one part of the pipeline. A reply ends it; so does an error, of which
@@ -53,9 +54,12 @@ type step func(*backend, context.Context, *enrolment) (*scep.Reply, error)
 
 var (
 	enrolSteps = []step{
-		(*backend).checkAnswerable, (*backend).recall, (*backend).authenticate, (*backend).judge, (*backend).issueCertificate,
+		(*backend).checkAnswerable, (*backend).recall, (*backend).authenticate, (*backend).takePassword,
+		(*backend).judge, (*backend).issueCertificate,
 	}
-	pollSteps = []step{(*backend).checkAnswerable, (*backend).collect}
+	pollSteps = []step{
+		(*backend).checkAnswerable, (*backend).collect, (*backend).recallPassword, (*backend).answer,
+	}
 )
 
 var pipelines = map[scep.MessageType][]step{
@@ -74,7 +78,7 @@ func (b *backend) PKIOperation(ctx context.Context, request *scep.Request) (*sce
 		return nil, err
 	}
 	reply, err := b.run(ctx, e)
-	return b.conclude(ctx, e, e.withChain(reply), err)
+	return b.conclude(ctx, e, e.complete(reply), err)
 }
 
 var errNotReady = errors.New("no configuration is loaded yet")

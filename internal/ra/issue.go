@@ -74,12 +74,15 @@ func (e *issuerError) Error() string {
 	return "CertificateRequest " + e.name + ": " + e.message
 }
 
-// withChain adds the CA certificates to an issued one, for endpoints whose
-// devices want them there.
-func (e *enrolment) withChain(reply *scep.Reply) *scep.Reply {
-	if reply == nil || len(reply.Certificates) == 0 || e.snapshot.Config.ReplyChain != v1alpha1.ReplyChainInclude {
+// complete adds to an issued certificate the CA certificates, for endpoints whose
+// devices want them there, and the password that encrypts the answer.
+func (e *enrolment) complete(reply *scep.Reply) *scep.Reply {
+	if reply == nil || reply.Status != scep.StatusSuccess {
 		return reply
 	}
-	reply.Certificates = append(reply.Certificates, e.snapshot.Identity.CAsFor(e.snapshot.Settings.ChainShape)...)
+	reply.Password = e.password
+	if e.snapshot.Config.ReplyChain == v1alpha1.ReplyChainInclude {
+		reply.Certificates = append(reply.Certificates, e.snapshot.Identity.CAsFor(e.snapshot.Settings.ChainShape)...)
+	}
 	return reply
 }

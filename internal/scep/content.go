@@ -82,7 +82,7 @@ func (o *opening) readCSR(der []byte) error {
 		return fmt.Errorf("CSR signature: %w", err)
 	}
 	o.request.CSR = csr
-	o.request.ChallengePassword, err = challengePassword(csr)
+	o.request.ChallengePassword, err = ChallengePassword(csr)
 	return err
 }
 

@@ -22,9 +22,9 @@ var errChallenge = errors.New("malformed challengePassword")
 
 var csrAttributes = cbasn1.Tag(0).ContextSpecific().Constructed()
 
-// challengePassword returns the challenge of a CSR in UTF-8, "" if there is
-// none. Two of them are an error: it would be open which one counts.
-func challengePassword(csr *x509.CertificateRequest) (string, error) {
+// ChallengePassword returns the challenge of a CSR (RFC 2985, section 5.4.1) in
+// UTF-8, "" if there is none. Two of them are an error: it would be open which one counts.
+func ChallengePassword(csr *x509.CertificateRequest) (string, error) {
 	attributes, ok := rawAttributes(csr.RawTBSCertificateRequest)
 	if !ok {
 		return "", errors.New("malformed CSR attributes")

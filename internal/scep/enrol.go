@@ -116,7 +116,7 @@ func (e *enrolment) setCSR(request EnrolRequest) error {
 	if err != nil {
 		return fmt.Errorf("scep: CSR: %w", err)
 	}
-	if e.password, err = challengePassword(csr); err != nil {
+	if e.password, err = ChallengePassword(csr); err != nil {
 		return fmt.Errorf("scep: CSR: %w", err)
 	}
 	e.subject, e.read = csr.RawSubject, certificateFor(csr.PublicKey)

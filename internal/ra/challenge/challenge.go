@@ -5,6 +5,7 @@ package challenge
 import (
 	"context"
 	"crypto/x509"
+	"slices"
 	"time"
 
 	"github.com/scepter-pki/scepter/internal/ra/refusal"
@@ -76,6 +77,13 @@ type Outcome interface {
 	Failed(ctx context.Context, attempt Attempt, reason *refusal.Error) error
 }
 
+// SingleUse is a Verifier whose challenges are good for one enrolment each, so that
+// one of them may encrypt the answer to it (RFC 8894, section 3.1).
+type SingleUse interface {
+	Verifier
+	SingleUse()
+}
+
 // List is the challenges of an endpoint.
 type List []Verifier
 
@@ -118,4 +126,18 @@ func (l List) Outcome(name string) Outcome {
 		}
 	}
 	return nil
+}
+
+// HasSingleUse says whether any entry's challenges are good for one enrolment each.
+func (l List) HasSingleUse() bool { return slices.ContainsFunc(l, isSingleUse) }
+
+// SingleUse says whether the challenges of the entry of a name are good for one
+// enrolment each.
+func (l List) SingleUse(name string) bool {
+	return slices.ContainsFunc(l, func(v Verifier) bool { return v.Name() == name && isSingleUse(v) })
+}
+
+func isSingleUse(v Verifier) bool {
+	_, ok := v.(SingleUse)
+	return ok
 }

@@ -84,6 +84,9 @@ func New(c Config) (*OneTime, error) {
 // Name implements challenge.Verifier.
 func (o *OneTime) Name() string { return o.config.Name }
 
+// SingleUse implements challenge.SingleUse.
+func (o *OneTime) SingleUse() {}
+
 // errExpired is told only to whoever holds a challenge that was good once.
 var errExpired = refusal.New(refusal.ChallengeExpired, "challenge expired: ask for a new one")
 
