@@ -128,7 +128,7 @@ var open = []Requirement{
 	{
 		ID: "A20", Section: "3.2.1.4", Binds: Server, Strength: Open,
 		Text:  "How far off may signingTime be; what of several signers, several challengePasswords, an empty subject, extensions in the PKCS #10?",
-		Where: []string{"clock.go:checkSigningTime", "csr.go:challengePassword", "cms/signed.go:readSignerInfos"},
+		Where: []string{"clock.go:checkSigningTime", "csr.go:ChallengePassword", "cms/signed.go:readSignerInfos"},
 		Tests: []string{"internal/scep:TestTwoChallenges", "internal/ra/policy:TestRefused"},
 		Note:  "Times are looked at only if settings say so, for there are devices without a clock. Several signers or challengePasswords are refused; subject and extensions are the template's affair",
 	},

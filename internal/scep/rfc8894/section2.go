@@ -106,11 +106,10 @@ var section2 = []Requirement{
 	},
 	{
 		ID: "R2.4-1", Section: "2.4", Binds: Server, Strength: Recommended,
-		Text:   "A challengePassword is good for one enrolment",
-		Status: Deviates,
-		Where:  []string{"../ra/challenge/static.go:Static", "../ra/unanswerable.go:checkAnswerable"},
-		Tests:  []string{"internal/ra/challenge:TestStatic", "internal/ra:TestKeysThatCannotDecrypt"},
-		Note:   "Static passwords are all there is so far; the engine itself knows nothing of challenges. Devices whose answer would be encrypted with the password are refused for that reason",
+		Text:  "A challengePassword is good for one enrolment",
+		Where: []string{"../ra/challenge/onetime/onetime.go:OneTime", "../ra/issue/onetime.go:recordOneTime"},
+		Tests: []string{"internal/ra:TestRaceForOneTimeChallenges", "internal/ra:TestParallelReplaysOfAOneTimeChallenge"},
+		Note:  "An endpoint may also have a static password, with an acknowledgement and a condition that says so",
 	},
 	{
 		ID: "R2.4-2", Section: "2.4", Binds: Client, Strength: Recommended,

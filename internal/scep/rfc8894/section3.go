@@ -10,9 +10,9 @@ var section3 = []Requirement{
 	{
 		ID: "R3.1-1", Section: "3.1", Binds: Both, Strength: Fact,
 		Text:  "Data is encrypted first and signed then: to a key that can decrypt, as RSA, by key transport; to one that cannot, as EC, by a password recipient with the challengePassword",
-		Where: []string{"reply.go:seal", "content.go:passwordSource", "../ra/unanswerable.go:checkAnswerable"},
-		Tests: []string{"internal/ra:TestKeysThatCannotDecrypt"},
-		Note:  "The engine does both. Our RA refuses the second as long as it has no challenges that are good for one enrolment: a static one could be guessed from a recorded answer",
+		Where: []string{"reply.go:seal", "content.go:passwordSource", "../ra/unanswerable.go:takePassword"},
+		Tests: []string{"internal/ra:TestOneTimeChallengesServeECKeys", "internal/ra:TestStaticChallengesDoNotServeECKeys", "internal/ra:TestKeysThatCannotDecrypt"},
+		Note:  "The RA does the second with one-time challenges only: a static one could be guessed from a recorded answer",
 	},
 	{
 		ID: "R3.1-2", Section: "3.1", Binds: Both, Strength: ShouldNot,

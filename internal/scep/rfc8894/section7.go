@@ -17,11 +17,10 @@ var section7 = []Requirement{
 	},
 	{
 		ID: "R7.3-1", Section: "7.3", Binds: Server, Strength: Lowercase,
-		Text:   "Challenge passwords are hard to guess, good for one enrolment, and expire",
-		Status: Deviates,
-		Where:  []string{"../ra/challenge/static.go:Static"},
-		Tests:  []string{"internal/ra/challenge:TestStatic", "internal/ra:TestChallenge"},
-		Note:   "Static passwords are what the administrator makes of them, and last until replaced",
+		Text:  "Challenge passwords are hard to guess, good for one enrolment, and expire",
+		Where: []string{"../ra/challenge/onetime/mint.go:Mint"},
+		Tests: []string{"internal/ra:TestOneTimeChallenges", "internal/ra:TestRaceForOneTimeChallenges"},
+		Note:  "One-time challenges are. A static password is what the administrator makes of it, and lasts until replaced",
 	},
 	{
 		ID: "R7.3-2", Section: "7.3", Binds: Server, Strength: Lowercase,
@@ -29,7 +28,7 @@ var section7 = []Requirement{
 		Status: Deviates,
 		Where:  []string{"../ra/challenge/static.go:NewStatic"},
 		Tests:  []string{"internal/ra:TestChallenge", "internal/ra/issue:TestCSRsAreNotLogged"},
-		Note:   "They come from a Secret; a server keeps plain hashes in memory, and no log, event or URL of ours has one. But CSRs are stored as they came, so an endpoint has to acknowledge that its password can be read there",
+		Note:   "One-time challenges are not stored: each carries its own MAC. Static ones come from a Secret; a server keeps plain hashes in memory, and no log, event or URL of ours has one. But CSRs are stored as they came, so an endpoint has to acknowledge that its password can be read there",
 	},
 	{
 		ID: "R7.4-1", Section: "7.4", Binds: Server, Strength: Fact,
