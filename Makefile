@@ -6,7 +6,7 @@ LOGS ?= dist/logs
 # STAGES="lint unit" runs these only.
 STAGES ?=
 # How long each fuzzer runs, and each benchmark.
-FUZZTIME ?= 30s
+FUZZTIME ?= 5s
 BENCHTIME ?= 1s
 # Where "make images" puts them.
 REGISTRY ?= scepter-pki

@@ -25,7 +25,7 @@ var stages = []stage{
 	},
 	{
 		name:    "fuzz",
-		about:   "each fuzzer, for half a minute",
+		about:   "each fuzzer, for FUZZTIME",
 		command: []string{"make", "--no-print-directory", "fuzz"},
 		limit:   30 * time.Minute,
 	},
