@@ -51,6 +51,22 @@ func TestReport(t *testing.T) {
 	}
 }
 
+func TestEndedByTime(t *testing.T) {
+	const late = "fuzz: elapsed: 30s, execs: 9 (0/sec), new interesting: 1 (total: 2)\n" +
+		"--- FAIL: FuzzA (30.58s)\n    context deadline exceeded\nFAIL\nexit status 1\nFAIL\texample.com/a\t30.606s\n"
+	for output, want := range map[string]bool{
+		late: true,
+		"--- FAIL: FuzzA (0.1s)\n    a_test.go:9: context deadline exceeded\nFAIL\n": false,
+		late + "    Failing input written to testdata/fuzz/FuzzA/1\n":                false,
+		"panic: x\nFAIL\n": false,
+		"":                 false,
+	} {
+		if got := endedByTime([]byte(output)); got != want {
+			t.Errorf("%q: %v, want %v", output, got, want)
+		}
+	}
+}
+
 // A directory of its own is a module with one fuzzer that passes and one that
 // fails.
 func TestRun(t *testing.T) {

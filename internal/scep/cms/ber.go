@@ -192,11 +192,15 @@ func (r *berReader) header(end int) (berHeader, error) {
 	if err != nil {
 		return berHeader{}, err
 	}
+	start := r.pos
 	length, err := r.length(end)
 	if err != nil {
 		return berHeader{}, err
 	}
 	h := berHeader{identifier: identifier, length: length}
+	if h.endOfContents() && r.pos != start+1 {
+		return h, r.fail("end-of-contents is not two octets of zero") // X.690, 8.1.5
+	}
 	if length == indefinite && !h.constructed() {
 		return h, r.fail("indefinite length of a primitive")
 	}
