@@ -44,6 +44,12 @@ func (r *Rig) load(ctx context.Context, program string) error {
 	return nil
 }
 
+// Program builds one of cmd's programs that runs beside the cluster, and returns its path.
+func (r *Rig) Program(ctx context.Context, name string) (string, error) {
+	binary := filepath.Join(r.Dir, name)
+	return binary, r.build(ctx, binary, "./cmd/"+name)
+}
+
 // build compiles a static program the way the Dockerfile does.
 func (r *Rig) build(ctx context.Context, to, pkg string) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", to, pkg)
