@@ -87,7 +87,7 @@ func TestExamplesAreOfTheAPI(t *testing.T) {
 		"racredential":        func() any { return &v1alpha1.RACredential{} },
 	}
 	for kind, object := range kinds {
-		examples := submatches(yamlBlock, read(t, filepath.Join("api", kind+".md")))
+		examples := submatches(yamlBlock, read(t, filepath.Join("crds", kind+".md")))
 		if len(examples) == 0 {
 			t.Errorf("the page of %s has no example", kind)
 		}
@@ -104,7 +104,7 @@ func TestConditionsAreDescribed(t *testing.T) {
 	described := read(t, "conditions.md")
 	row := regexp.MustCompile("(?m)^\\| `([A-Za-z]+)` \\|")
 	for _, kind := range []string{"scependpoint", "certificatetemplate", "racredential"} {
-		_, conditions, found := strings.Cut(read(t, filepath.Join("api", kind+".md")), "\n## Conditions\n")
+		_, conditions, found := strings.Cut(read(t, filepath.Join("crds", kind+".md")), "\n## Conditions\n")
 		if !found {
 			t.Errorf("the page of %s has no conditions", kind)
 		}

@@ -52,9 +52,17 @@ type CertificateTemplateSpec struct {
 	// +kubebuilder:validation:MaxItems=8
 	Keys []KeyRequirement `json:"keys,omitempty"`
 
+	// Digests that the signature of a request may use. Left out: SHA-256, SHA-384 and SHA-512.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=4
+	SignatureDigests []SignatureDigest `json:"signatureDigests,omitempty"`
+
 	// Key usages and extended key usages, in cert-manager's words. A request that
 	// names none gets all that fit its key; a request that names some gets those,
-	// if each is listed here.
+	// if each is listed here. With issuance mode Direct that holds for key usages and
+	// for extended key usages, each by itself.
 	// +required
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -62,11 +70,39 @@ type CertificateTemplateSpec struct {
 	// +kubebuilder:validation:items:Enum="digital signature";"content commitment";"key encipherment";"data encipherment";"key agreement";"client auth";"server auth";"email protection";"code signing";"ipsec end system";"ipsec tunnel";"ipsec user"
 	Usages []certmanagerv1.KeyUsage `json:"usages"`
 
-	// How long the certificates are valid, as a Go duration ("8760h" is a year).
+	// Further extended key usages, by object identifier. With issuance mode Direct a
+	// request that names no extended key usage gets them all; with CertificateRequest
+	// it gets none, so it has to name them by itself.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=3
+	// +kubebuilder:validation:items:MaxLength=128
+	// +kubebuilder:validation:items:Pattern=`^[0-2](\.(0|[1-9][0-9]{0,8}))+$`
+	// +kubebuilder:validation:items:XValidation:rule="!self.matches('^1[.]3[.]6[.]1[.]5[.]5[.]7[.]3[.][1-7]$')",message="this extended key usage has a name: list it in usages"
+	// +kubebuilder:validation:items:XValidation:rule="self != '1.3.6.1.5.5.7.3.9'",message="OCSP signing is never granted: whoever holds such a certificate can answer for the CA"
+	ExtendedKeyUsages []string `json:"extendedKeyUsages,omitempty"`
+
+	// How long the certificates are valid, as a Go duration ("8760h" is a year). No
+	// certificate is valid for longer than its CA's.
 	// +optional
 	// +kubebuilder:default="8760h"
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1h') && duration(self) <= duration('87600h')",message="validity must be between 1h and 87600h (ten years)"
 	Validity metav1.Duration `json:"validity,omitempty"`
+
+	// How long before its making a certificate is valid already, for devices whose
+	// clocks are slow. It needs issuance mode Direct. Left out: what slow clocks need
+	// at least, at most an hour.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m') && duration(self) <= duration('720h')",message="backdate must be between 1m and 720h"
+	Backdate *metav1.Duration `json:"backdate,omitempty"`
+
+	// What becomes of requests that name a Windows security identifier (SID), be it by the
+	// extension 1.3.6.1.4.1.311.25.2 or by a URI "tag:microsoft.com,2022-09-14:sid:…".
+	// Such URIs are allowed names if a prefix of sans.uri spells that out.
+	// +optional
+	// +kubebuilder:default=Refuse
+	MicrosoftSID MicrosoftSID `json:"microsoftSID,omitempty"`
 
 	// Subject attributes that a request may and must name.
 	// +optional
@@ -87,6 +123,24 @@ type CertificateTemplateSpec struct {
 	// +optional
 	// +kubebuilder:default={}
 	Renewal RenewalPolicy `json:"renewal,omitempty"`
+
+	// How many valid certificates one subject may have by this template at a time, as
+	// far as their CertificateRequests are kept. A renewal takes the place of the
+	// certificate that signs it, and a certificate for the same key that of the one
+	// before. Requests that come at the same moment may exceed the number. Left out: any number.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100
+	MaxPerSubject *int32 `json:"maxPerSubject,omitempty"`
+
+	// Whether the certificates belong to users or devices. It changes nothing but the audit records, which say it.
+	// +optional
+	Context CertificateContext `json:"context,omitempty"`
+
+	// How requests of Windows devices name this template. An endpoint then serves
+	// such a request by this template.
+	// +optional
+	Microsoft *MicrosoftTemplate `json:"microsoft,omitempty"`
 }
 
 // KeyRequirement accepts one family of public keys.
@@ -110,6 +164,15 @@ type KeyRequirement struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=3
 	Curves []Curve `json:"curves,omitempty"`
+
+	// Usages for these keys, instead of spec.usages. Where several entries accept a
+	// key, the first of them counts.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:Enum="digital signature";"content commitment";"key encipherment";"data encipherment";"key agreement";"client auth";"server auth";"email protection";"code signing";"ipsec end system";"ipsec tunnel";"ipsec user"
+	Usages []certmanagerv1.KeyUsage `json:"usages,omitempty"`
 }
 
 // Curve is the name of an elliptic curve (FIPS 186-4).
@@ -145,7 +208,8 @@ const (
 
 // SubjectPolicy says which subject attributes a request may and must name.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.required) || !has(self.allowed) || self.required.all(a, a in self.allowed)",message="each required attribute must be allowed too: add it to subject.allowed",fieldPath=".required"
+// +kubebuilder:validation:XValidation:rule="!has(self.required) || !has(self.allowed) || self.required.all(a, a in self.allowed)",message="each required attribute must be allowed too: add it to allowed",fieldPath=".required"
+// +kubebuilder:validation:XValidation:rule="!has(self.attributes) || !has(self.allowed) || self.attributes.all(a, a.name in self.allowed)",message="each attribute whose values are limited must be allowed too: add it to allowed",fieldPath=".attributes"
 type SubjectPolicy struct {
 	// Attributes that must be there.
 	// +optional
@@ -153,11 +217,18 @@ type SubjectPolicy struct {
 	// +kubebuilder:validation:MaxItems=12
 	Required []SubjectAttribute `json:"required,omitempty"`
 
-	// Attributes that may be there. Left out: the required ones and commonName.
+	// Attributes that may be there. Left out: the required ones, those under attributes, and commonName.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=12
 	Allowed []SubjectAttribute `json:"allowed,omitempty"`
+
+	// Values that attributes may have. Those of an attribute that is not listed are not limited.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=12
+	Attributes []AttributeValues `json:"attributes,omitempty"`
 }
 
 // SANPolicy says which subject alternative names (RFC 5280, section 4.2.1.6) a request may name.
@@ -177,6 +248,18 @@ type SANPolicy struct {
 	// User principal names (otherName 1.3.6.1.4.1.311.20.2.3).
 	// +optional
 	UPN *UPNPolicy `json:"upn,omitempty"`
+	// Names of other types (otherName), by object identifier.
+	// +optional
+	// +listType=map
+	// +listMapKey=oid
+	// +kubebuilder:validation:MaxItems=16
+	OtherNames []OtherName `json:"otherNames,omitempty"`
+	// Directory names, by the same rules as a subject.
+	// +optional
+	DirectoryName *SubjectPolicy `json:"directoryName,omitempty"`
+	// Registered IDs.
+	// +optional
+	RegisteredID *RegisteredIDPolicy `json:"registeredID,omitempty"`
 }
 
 // DNSNamePolicy allows DNS names.
@@ -252,10 +335,14 @@ type Rule struct {
 
 	// CEL expression that must be true. Variables: csr, with csr.subject.<attribute>
 	// (commonName and serialNumber are strings, the others lists of strings),
-	// csr.dnsNames, csr.emailAddresses, csr.uris, csr.ipAddresses, csr.upns (lists of
-	// strings), csr.keyAlgorithm ("RSA", "ECDSA") and csr.keySize (bits); challenge, with
-	// challenge.name (the endpoint's entry; empty for a renewal by certificate) and
-	// challenge.data (what a webhook said, a map).
+	// csr.dnsNames, csr.emailAddresses, csr.uris, csr.ipAddresses, csr.upns,
+	// csr.registeredIDs (lists of strings), csr.otherNames (a list of oid and value),
+	// csr.directoryNames (a list of what csr.subject is), csr.usages (names),
+	// csr.extendedKeyUsages (object identifiers), csr.keyAlgorithm ("RSA", "ECDSA"),
+	// csr.keySize (bits) and csr.signatureDigest; challenge, with challenge.name (the
+	// endpoint's entry; empty for a renewal by certificate) and challenge.data (what a
+	// webhook said, a map); client, with client.address, client.userAgent, client.family,
+	// client.path and client.tls.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=2048
@@ -281,6 +368,30 @@ type RenewalPolicy struct {
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m')",message="renewal.window must be at least 1m"
 	Window *metav1.Duration `json:"window,omitempty"`
+
+	// Whether a renewal may, or must, be for the key of the certificate that is
+	// renewed (Same), or for another (New).
+	// +optional
+	// +kubebuilder:default=Any
+	Key RenewalKey `json:"key,omitempty"`
+
+	// How long after its end a certificate may still authenticate its renewal. Left out: not at all.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m') && duration(self) <= duration('8760h')",message="renewal.afterExpiry must be between 1m and 8760h"
+	AfterExpiry *metav1.Duration `json:"afterExpiry,omitempty"`
+
+	// Whether a certificate that is revoked may authenticate its renewal. With Refuse,
+	// the revocation list or the OCSP responder that the certificate names is asked;
+	// where neither can be had, devices are told to try again later.
+	// +optional
+	// +kubebuilder:default=Ignore
+	Revoked RenewalRevoked `json:"revoked,omitempty"`
+
+	// How long after its end (nextUpdate) a revocation list or an OCSP response still
+	// counts, where nothing newer can be had. What it revokes stays refused. Left out: not at all.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m') && duration(self) <= duration('720h')",message="renewal.staleRevocation must be between 1m and 720h"
+	StaleRevocation *metav1.Duration `json:"staleRevocation,omitempty"`
 }
 
 // CertificateTemplateStatus is what the operator found.

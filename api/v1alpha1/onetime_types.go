@@ -76,10 +76,39 @@ type AdminExposure struct {
 	ServiceType AdminServiceType `json:"serviceType,omitempty"`
 
 	// Secret of type kubernetes.io/basic-auth, whose user may mint challenges. Left
-	// out: only bearer tokens of Kubernetes are accepted.
+	// out: only bearer tokens of Kubernetes, and client certificates, are accepted.
 	// +optional
 	BasicAuthRef *LocalReference `json:"basicAuthRef,omitempty"`
+
+	// TLS client certificates that may mint challenges. Left out: none. Callers without
+	// one are not turned away: they need a token or a password.
+	// +optional
+	ClientCertificates *AdminClientCertificates `json:"clientCertificates,omitempty"`
 }
+
+// AdminClientCertificates says whose TLS client certificates may mint challenges.
+// They must be valid, and for the extended key usage clientAuth.
+type AdminClientCertificates struct {
+	// CA certificates that a caller's certificate must chain to, in PEM.
+	// +required
+	CARef ConfigMapKeyReference `json:"caRef"`
+
+	// Names of which a caller's certificate must have one, exactly: a subject attribute
+	// such as "commonName=mdm", or an alternative name such as "dns:mdm.example.com" or
+	// "uri:spiffe://example.com/mdm". The CA may issue to others, too: to devices, for one.
+	// +required
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Names []CallerName `json:"names"`
+}
+
+// CallerName is a name in a client certificate.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=253
+// +kubebuilder:validation:XValidation:rule="self.matches('^(dns|email|uri|ip|upn):.+$') || self.matches('^(commonName|organization|organizationalUnit|country|province|locality|streetAddress|postalCode|serialNumber|domainComponent|userID|emailAddress)=.+$')",message="a name is of the form dns:…, email:…, uri:…, ip:… or upn:…, or an attribute of the subject: commonName=…"
+type CallerName string
 
 // AdminServiceType is the type of the admin exposure's Service.
 // +kubebuilder:validation:Enum=ClusterIP;LoadBalancer

@@ -45,8 +45,11 @@ const (
 // WebhookTarget is a service that speaks step-ca's webhook protocol.
 //
 // +kubebuilder:validation:XValidation:rule="!('Bearer' in self.authentication && 'Basic' in self.authentication)",message="a request has one Authorization header: choose Bearer or Basic",fieldPath=".authentication"
+// +kubebuilder:validation:XValidation:rule="!has(self.clientCertificateRef) || 'ClientCertificate' in self.authentication",message="clientCertificateRef goes with authentication ClientCertificate",fieldPath=".clientCertificateRef"
+// +kubebuilder:validation:XValidation:rule="!has(self.clientProbe) || has(self.clientCertificateRef)",message="clientProbe goes with clientCertificateRef",fieldPath=".clientProbe"
+// +kubebuilder:validation:XValidation:rule="has(self.secretRef) != (has(self.clientCertificateRef) && self.authentication.all(a, a == 'ClientCertificate'))",message="authentication needs a secretRef, unless all it needs comes from clientCertificateRef",fieldPath=".secretRef"
 type WebhookTarget struct {
-	// Where to POST to: https only. No log and no condition shows it.
+	// Where to POST to: https only. Logs and conditions show its host and port, and nothing else of it.
 	// +required
 	// +kubebuilder:validation:MaxLength=2048
 	// +kubebuilder:validation:Pattern=`^https://[^\s/@?#]+(/[^\s#]*)?(\?[^\s#]*)?$`
@@ -68,8 +71,19 @@ type WebhookTarget struct {
 	// The Secret with what authentication needs: signing-secret, bearer-token,
 	// username and password, tls.crt and tls.key. It needs the label
 	// scepter.dev/challenge-credentials: "true".
-	// +required
-	SecretRef LocalReference `json:"secretRef"`
+	// +optional
+	SecretRef *LocalReference `json:"secretRef,omitempty"`
+
+	// The RACredential of purpose PolicyModule that the client certificate comes from,
+	// in place of tls.crt and tls.key of the Secret: it renews itself.
+	// +optional
+	ClientCertificateRef *LocalReference `json:"clientCertificateRef,omitempty"`
+
+	// How the servers ask whether the service accepts the next certificate of
+	// clientCertificateRef, before they show it: Head (a HEAD request), Post (an empty
+	// JSON object), or None (they do not ask). Left out: Head.
+	// +optional
+	ClientProbe ClientProbe `json:"clientProbe,omitempty"`
 }
 
 // WebhookChallenge asks a service whether a password is good, as step-ca's webhooks

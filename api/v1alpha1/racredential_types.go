@@ -4,18 +4,20 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // RACredential is a certificate, or a pair of them, with which a registration
 // authority signs replies and opens requests, or with which it identifies itself
-// to a policy service. cert-manager issues and renews it; the operator checks each
-// generation, keeps the earlier ones for as long as devices may still use them,
+// to a policy service. cert-manager issues and renews it, or it is brought from
+// outside; the operator checks each generation, keeps the earlier ones for as long as devices may still use them,
 // and switches over only when every replica holds the next.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:path=racredentials,shortName=racred,categories=scepter
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
-// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Purpose",type=string,JSONPath=`.spec.purpose`
-// +kubebuilder:printcolumn:name="Not after",type=string,JSONPath=`.status.notAfter`
-// +kubebuilder:printcolumn:name="Renewal",type=string,JSONPath=`.status.renewalTime`,priority=1
+// +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.status.notAfter`
+// +kubebuilder:printcolumn:name="Renews",type=string,JSONPath=`.status.renewalTime`
+// +kubebuilder:printcolumn:name="Step",type=string,JSONPath=`.status.step`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,priority=1
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name must be a DNS-1035 label of at most 40 characters (lower-case letters, digits and '-', a letter first): the objects made from it add suffixes"
 type RACredential struct {
@@ -70,6 +72,10 @@ const (
 // +kubebuilder:validation:XValidation:rule="self.purpose != 'RA' || self.key.algorithm == 'RSA'",message="purpose RA needs key.algorithm RSA: devices encrypt their requests to this key",fieldPath=".key.algorithm"
 // +kubebuilder:validation:XValidation:rule="duration(self.renewBefore) >= duration(self.overlap)",message="renewBefore must be at least the overlap: the next certificate must be there before the overlap begins",fieldPath=".renewBefore"
 // +kubebuilder:validation:XValidation:rule="duration(self.renewBefore) < duration(self.duration)",message="renewBefore must be shorter than duration",fieldPath=".renewBefore"
+// +kubebuilder:validation:XValidation:rule="has(self.issuerRef) != has(self.external)",message="set either issuerRef (certificates are issued and renewed) or external (Secrets of yours), not both"
+// +kubebuilder:validation:XValidation:rule="!has(self.external) || !has(self.layout)",message="with external the roles of its Secrets are the layout: leave layout out",fieldPath=".layout"
+// +kubebuilder:validation:XValidation:rule="!has(self.external) || self.external.secretRefs.all(r, !has(r.role) || (r.role == 'Client') == (self.purpose == 'PolicyModule'))",message="role Client belongs to purpose PolicyModule, every other role to purpose RA",fieldPath=".external"
+// +kubebuilder:validation:XValidation:rule="self.purpose == 'PolicyModule' || !has(self.acceptWithin)",message="acceptWithin belongs to purpose PolicyModule",fieldPath=".acceptWithin"
 // +kubebuilder:validation:XValidation:rule="self.purpose == oldSelf.purpose",message="purpose cannot be changed: make another RACredential",fieldPath=".purpose"
 type RACredentialSpec struct {
 	// What the credential is for: RA, or PolicyModule (client authentication to a policy service).
@@ -82,8 +88,13 @@ type RACredentialSpec struct {
 	Layout CredentialLayout `json:"layout,omitempty"`
 
 	// The issuer that issues the certificates. Devices expect the CA that also issues theirs.
-	// +required
-	IssuerRef IssuerReference `json:"issuerRef"`
+	// +optional
+	IssuerRef *IssuerReference `json:"issuerRef,omitempty"`
+
+	// Certificates from outside, in place of issuerRef. They are checked like issued
+	// ones, and not renewed: replace what is in the Secrets, and it is rolled out.
+	// +optional
+	External *ExternalCredential `json:"external,omitempty"`
 
 	// Common name of the certificates. Left out: made from the name of this object.
 	// +optional
@@ -113,6 +124,49 @@ type RACredentialSpec struct {
 	// +kubebuilder:default="168h"
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s')",message="overlap must not be negative"
 	Overlap metav1.Duration `json:"overlap,omitempty"`
+
+	// How long a switch to the next generation waits for servers that do not load it,
+	// before it goes on without them; never longer than until the present one ends.
+	// +optional
+	// +kubebuilder:default="30m"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('10s')",message="loadTimeout must be at least 10s: servers need a moment to load what is new"
+	LoadTimeout metav1.Duration `json:"loadTimeout,omitempty"`
+
+	// For purpose PolicyModule: how long the services may take to accept the next
+	// certificate before a condition says what to register where. It does so when half
+	// of the time to the end of the present certificate has passed at the latest. Left
+	// out: 168h.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s')",message="acceptWithin must not be negative"
+	AcceptWithin *metav1.Duration `json:"acceptWithin,omitempty"`
+}
+
+// ExternalCredential names certificates and keys that come from outside.
+type ExternalCredential struct {
+	// Secrets in the same namespace: one for signing and one for encryption, or a single
+	// one. They are read again at each look, so new content takes effect within a minute.
+	// +required
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=2
+	// +kubebuilder:validation:XValidation:rule="self.size() == 1 ? (!has(self[0].role) || self[0].role in ['Combined', 'Client']) : (self.exists_one(r, has(r.role) && r.role == 'Signing') && self.exists_one(r, has(r.role) && r.role == 'Encryption'))",message="name two Secrets of the roles Signing and Encryption, or one: Combined, Client, or without a role if it is the keyring of another cluster"
+	SecretRefs []ExternalSecret `json:"secretRefs"`
+}
+
+// ExternalSecret is a Secret with a certificate and its key.
+type ExternalSecret struct {
+	// Name of the Secret. It holds tls.crt (PEM: the certificate and the chain behind it,
+	// in any order), tls.key (PEM, not encrypted) and, if the chain is not in tls.crt,
+	// ca.crt; or all that the keyring of an RACredential of another cluster holds.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+
+	// What the certificate does. Left out: the Secret is a keyring, which says it itself.
+	// +optional
+	Role CredentialRole `json:"role,omitempty"`
 }
 
 // CredentialKey describes a private key.
@@ -141,93 +195,3 @@ const (
 	RoleCombined   CredentialRole = "Combined"
 	RoleClient     CredentialRole = "Client"
 )
-
-// RACredentialStatus is what there is of a credential.
-type RACredentialStatus struct {
-	// Generation of the spec that this status speaks of.
-	// +optional
-	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-
-	// Conditions: Ready, Issued, KeyringReady, IssuerReady, and Reconciling or Stalled while they are true.
-	// +optional
-	// +listType=map
-	// +listMapKey=type
-	// +kubebuilder:validation:MaxItems=12
-	Conditions []metav1.Condition `json:"conditions,omitempty"`
-
-	// Generations in the keyring, the newest first.
-	// +optional
-	// +listType=map
-	// +listMapKey=id
-	// +kubebuilder:validation:MaxItems=4
-	Generations []CredentialGeneration `json:"generations,omitempty"`
-
-	// Secret that holds the keyring.
-	// +optional
-	// +kubebuilder:validation:MaxLength=253
-	KeyringSecret string `json:"keyringSecret,omitempty"`
-
-	// When the newest generation's first certificate ends.
-	// +optional
-	NotAfter *metav1.Time `json:"notAfter,omitempty"`
-
-	// When cert-manager is going to renew.
-	// +optional
-	RenewalTime *metav1.Time `json:"renewalTime,omitempty"`
-
-	// Fingerprints (lower-case hexadecimal SHA-256) of certificates that are never used again.
-	// +optional
-	// +listType=set
-	// +kubebuilder:validation:MaxItems=64
-	Distrusted []string `json:"distrusted,omitempty"`
-
-	// Value of the annotation scepter.dev/reconcile-requested-at that was handled last.
-	// +optional
-	// +kubebuilder:validation:MaxLength=253
-	LastHandledReconcileAt string `json:"lastHandledReconcileAt,omitempty"`
-}
-
-// CredentialGeneration is the set of certificates that were, are or will be in use together.
-type CredentialGeneration struct {
-	// Name of the generation: the first sixteen hexadecimal digits of the SHA-256 over its fingerprints.
-	// +required
-	// +kubebuilder:validation:MaxLength=64
-	ID string `json:"id"`
-
-	// The certificates.
-	// +required
-	// +listType=map
-	// +listMapKey=role
-	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=2
-	Certificates []CredentialCertificate `json:"certificates"`
-
-	// When the generation came into the keyring.
-	// +required
-	AddedAt metav1.Time `json:"addedAt"`
-}
-
-// CredentialCertificate describes one certificate of a generation.
-type CredentialCertificate struct {
-	// What the certificate does.
-	// +required
-	Role CredentialRole `json:"role"`
-
-	// SHA-256 over the certificate's DER, in lower-case hexadecimal.
-	// +required
-	// +kubebuilder:validation:MaxLength=64
-	Fingerprint string `json:"fingerprint"`
-
-	// Serial number in lower-case hexadecimal.
-	// +optional
-	// +kubebuilder:validation:MaxLength=64
-	SerialNumber string `json:"serialNumber,omitempty"`
-
-	// When the certificate begins to be valid.
-	// +required
-	NotBefore metav1.Time `json:"notBefore"`
-
-	// When the certificate ends.
-	// +required
-	NotAfter metav1.Time `json:"notAfter"`
-}

@@ -16,11 +16,16 @@ import (
 // +kubebuilder:resource:path=scependpoints,shortName=scep,categories=scepter
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
-// +kubebuilder:printcolumn:name="Replicas",type=string,JSONPath=`.status.replicas`
 // +kubebuilder:printcolumn:name="URL",type=string,JSONPath=`.status.urls[0]`
-// +kubebuilder:printcolumn:name="RA not after",type=string,JSONPath=`.status.raCredential.notAfter`,priority=1
-// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
+// +kubebuilder:printcolumn:name="Replicas",type=string,JSONPath=`.status.replicas`
+// +kubebuilder:printcolumn:name="RA expires",type=string,JSONPath=`.status.raCredential.notAfter`
+// +kubebuilder:printcolumn:name="CA expires",type=string,JSONPath=`.status.ca[?(@.role=="Issuing")].notAfter`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Max URL",type=integer,JSONPath=`.status.probes.maxURLBytes`,priority=1
+// +kubebuilder:printcolumn:name="Issuer",type=string,JSONPath=`.spec.issuance.issuerRef.name`,priority=1
+// +kubebuilder:printcolumn:name="Last issued",type=date,JSONPath=`.status.lastIssuedAt`,priority=1
+// +kubebuilder:printcolumn:name="Canary",type=string,JSONPath=`.status.probes.canary.result`,priority=1
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name must be a DNS-1035 label of at most 40 characters (lower-case letters, digits and '-', a letter first): the objects made from it add suffixes"
 type ScepEndpoint struct {
 	metav1.TypeMeta   `json:",inline"`
@@ -48,6 +53,7 @@ type ScepEndpointList struct {
 //
 // +kubebuilder:validation:XValidation:rule="self.issuance.mode != 'CertificateRequest' || self.challenges.all(c, c.type != 'Static' || (has(c.static) && c.static.acknowledgeStoredChallenge))",message="a static challenge stays readable in stored CertificateRequests: set static.acknowledgeStoredChallenge to true if that is acceptable",fieldPath=".challenges"
 // +kubebuilder:validation:XValidation:rule="self.templates.filter(t, has(t.default) && t.default).size() == 1 || self.templates.size() == 1",message="mark exactly one template with default: true"
+// +kubebuilder:validation:XValidation:rule="self.templates.all(t, !has(t.keyUsage) || self.templates.exists_one(o, has(o.keyUsage) && o.keyUsage == t.keyUsage))",message="two entries have the same keyUsage: a request could match either",fieldPath=".templates"
 // +kubebuilder:validation:XValidation:rule="self.challenges.all(c, !has(c.oneTime) || !has(c.oneTime.ndes) || !has(c.oneTime.ndes.template) || self.templates.exists(t, t.name == c.oneTime.ndes.template))",message="oneTime.ndes.template must be the name of an entry of templates",fieldPath=".challenges"
 type ScepEndpointSpec struct {
 	// How certificates are issued.
@@ -58,6 +64,11 @@ type ScepEndpointSpec struct {
 	// the endpoint with the suffix "-ra", from the issuer of issuance.
 	// +optional
 	RACredentialRef *LocalReference `json:"raCredentialRef,omitempty"`
+
+	// What the issuer does not tell of its CA: the rest of the chain, and the CA that
+	// is going to follow.
+	// +optional
+	CA *EndpointCA `json:"ca,omitempty"`
 
 	// The kinds of certificate on offer.
 	// +required
@@ -90,39 +101,107 @@ type ScepEndpointSpec struct {
 	// +kubebuilder:default={}
 	Server Server `json:"server,omitempty"`
 
-	// Whether the operator leaves this endpoint as it is. Servers go on serving.
+	// How much the servers and signers log.
+	// +optional
+	// +kubebuilder:default={}
+	Logging Logging `json:"logging,omitempty"`
+
+	// What becomes of audit records and traces.
+	// +optional
+	Recording *Recording `json:"recording,omitempty"`
+
+	// How the endpoint's URLs are tried.
+	// +optional
+	// +kubebuilder:default={}
+	Probes Probes `json:"probes,omitempty"`
+
+	// How the endpoint's traffic is compared with its own past.
+	// +optional
+	// +kubebuilder:default={}
+	Funnel Funnel `json:"funnel,omitempty"`
+
+	// Whether the operator leaves this endpoint as it is: it puts nothing back, replaces no
+	// server and has no certificate of the endpoint's own RACredential issued out of turn.
+	// Servers go on serving.
 	// +optional
 	// +kubebuilder:default=false
 	Suspend bool `json:"suspend,omitempty"`
 }
 
 // IssuanceMode says how certificates are issued.
-// +kubebuilder:validation:Enum=CertificateRequest
+// +kubebuilder:validation:Enum=CertificateRequest;Direct
 type IssuanceMode string
 
 // The issuance modes.
 const (
 	// IssuanceCertificateRequest makes a cert-manager CertificateRequest for each enrolment.
 	IssuanceCertificateRequest IssuanceMode = "CertificateRequest"
+	// IssuanceDirect issues with the key of the issuer's CA, in signers of the endpoint's
+	// own, and writes nothing down for an enrolment.
+	IssuanceDirect IssuanceMode = "Direct"
+)
+
+// TrialMode says whether an issuer is tried with the templates.
+// +kubebuilder:validation:Enum=Disabled;OnChange
+type TrialMode string
+
+// The values of TrialMode.
+const (
+	// TrialDisabled tries nothing: what the issuer does not issue shows when a device asks for it.
+	TrialDisabled TrialMode = "Disabled"
+	// TrialOnChange tries each template when it or the issuer changes.
+	TrialOnChange TrialMode = "OnChange"
 )
 
 // Issuance says how certificates are issued.
+//
+// +kubebuilder:validation:XValidation:rule="self.mode != 'Direct' || !has(self.trial) || self.trial == 'Disabled'",message="trial goes with mode CertificateRequest only: signers issue whatever their templates allow",fieldPath=".trial"
+// +kubebuilder:validation:XValidation:rule="self.mode == 'Direct' || !has(self.direct)",message="the field direct goes with mode Direct only",fieldPath=".direct"
 type Issuance struct {
-	// How certificates are issued: by a cert-manager CertificateRequest for each enrolment.
+	// How certificates are issued: by a cert-manager CertificateRequest for each
+	// enrolment, or Direct, by signers that hold the key of the issuer's CA, for fleets
+	// that outgrow what an API server should hold.
 	// +optional
 	// +kubebuilder:default=CertificateRequest
 	Mode IssuanceMode `json:"mode,omitempty"`
 
-	// The issuer of the devices' certificates.
+	// The issuer of the devices' certificates. In mode Direct: an Issuer of type CA.
 	// +required
 	IssuerRef IssuerReference `json:"issuerRef"`
+
+	// The signers of mode Direct. Left out in that mode: two, with good defaults.
+	// +optional
+	Direct *DirectIssuance `json:"direct,omitempty"`
 
 	// How long a device's request waits for the issuer before it is answered PENDING
 	// and the device polls (RFC 8894, section 2.5).
 	// +optional
-	// +kubebuilder:default="15s"
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('60s')",message="pendingAfter must be between 1s and 60s: devices give up on an unanswered request"
-	PendingAfter metav1.Duration `json:"pendingAfter,omitempty"`
+	// +kubebuilder:default="10s"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('60s')",message="wait must be between 1s and 60s: devices give up on an unanswered request"
+	Wait metav1.Duration `json:"wait,omitempty"`
+
+	// How long a request may stay PENDING. One that the issuer has not answered by then
+	// has failed: the device is told so, and may begin a new one.
+	// +optional
+	// +kubebuilder:default="168h"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m') && duration(self) <= duration('720h')",message="pendingDeadline must be between 1m and 720h (30 days): the record of the request is kept for as long"
+	PendingDeadline metav1.Duration `json:"pendingDeadline,omitempty"`
+
+	// Whether the issuer is tried with each template by a throw-away request, when either
+	// changes. OnChange: one certificate is issued for each template and change, valid for
+	// an hour, for a key that nobody keeps; an issuer may cost money, or want a person
+	// to approve. See status.trials. It goes with mode CertificateRequest.
+	// +optional
+	// +kubebuilder:default=Disabled
+	Trial TrialMode `json:"trial,omitempty"`
+
+	// How long after it was issued a device is expected to collect a certificate that it
+	// was told to come again for. One that is not collected by then is counted in
+	// status.uncollected; the device gets it all the same whenever it comes.
+	// +optional
+	// +kubebuilder:default="1h0m0s"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('10s') && duration(self) <= duration('720h')",message="collectWithin must be between 10s and 720h"
+	CollectWithin *metav1.Duration `json:"collectWithin,omitempty"`
 }
 
 // EndpointTemplate puts a CertificateTemplate on offer.
@@ -141,6 +220,12 @@ type EndpointTemplate struct {
 	// Whether this entry serves requests that match no other. A single entry is the default in any case.
 	// +optional
 	Default bool `json:"default,omitempty"`
+
+	// Serve requests for this key usage, if neither their path nor a Microsoft
+	// template's name selects an entry, as Microsoft's NDES does: Signature (digital
+	// signature without key encipherment), Encryption (the other way round) or GeneralPurpose (both).
+	// +optional
+	KeyUsage TemplateKeyUsage `json:"keyUsage,omitempty"`
 }
 
 // ChallengeType says what kind of proof a device brings.
@@ -229,6 +314,11 @@ type Exposure struct {
 	// +optional
 	Gateway *GatewayExposure `json:"gateway,omitempty"`
 
+	// Expose by a Service that devices reach without a proxy: by itself, or as a
+	// bypass beside an Ingress or a Gateway with limits.
+	// +optional
+	Service *ServiceExposure `json:"service,omitempty"`
+
 	// Serve the minting of one-time challenges to management systems. Left out: only
 	// "kubectl scep challenge" mints them.
 	// +optional
@@ -313,7 +403,8 @@ const (
 
 // GatewayExposure exposes an endpoint by Gateway API routes.
 type GatewayExposure struct {
-	// The Gateways, and listeners in them, to attach to.
+	// The Gateways, and listeners in them, to attach to. A Gateway that lacks listeners for
+	// the hosts, and takes ListenerSets from here (its spec.allowedListeners), is brought them.
 	// +required
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
@@ -420,6 +511,13 @@ type Server struct {
 	// +kubebuilder:validation:Maximum=100
 	Replicas *int32 `json:"replicas,omitempty"`
 
+	// How long a server that is to end goes on serving, not ready, while proxies and
+	// load balancers take notice.
+	// +optional
+	// +kubebuilder:default="10s"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('300s')",message="drainDelay must be between 0s and 300s: nodes wait for it when they are drained"
+	DrainDelay *metav1.Duration `json:"drainDelay,omitempty"`
+
 	// Processor and memory of each server. Left out: requests of 50m and 64Mi, a memory limit of 256Mi.
 	// +optional
 	Resources *corev1.ResourceRequirements `json:"resources,omitempty"`
@@ -435,7 +533,32 @@ type Server struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
 	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
+
+	// Whether a NetworkPolicy is made for the servers. Generated lets devices in at the
+	// servers' ports and the cluster's pods at that of /status and /metrics; and lets the
+	// servers out to the cluster's pods, to name servers, and to the ports 80, 443, 6443 and
+	// those of the URLs in this spec. Policies add up: one of yours can let more through.
+	// +optional
+	// +kubebuilder:default=Disabled
+	NetworkPolicy NetworkPolicyMode `json:"networkPolicy,omitempty"`
+
+	// The proxy by which the servers call services: those of challenges, revocation lists and
+	// OCSP responders, audit sinks and collectors. Left out: they are called directly. The API
+	// server, the signers, and names that end in .svc or .cluster.local always are.
+	// +optional
+	Proxy *OutboundProxy `json:"proxy,omitempty"`
 }
+
+// NetworkPolicyMode says whether a NetworkPolicy is made.
+//
+// +kubebuilder:validation:Enum=Disabled;Generated
+type NetworkPolicyMode string
+
+// Values of NetworkPolicyMode.
+const (
+	NetworkPolicyDisabled  NetworkPolicyMode = "Disabled"
+	NetworkPolicyGenerated NetworkPolicyMode = "Generated"
+)
 
 // ScepEndpointStatus is what there is of an endpoint.
 type ScepEndpointStatus struct {
@@ -453,8 +576,16 @@ type ScepEndpointStatus struct {
 	// URLs that devices use.
 	// +optional
 	// +listType=set
-	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:MaxItems=24
 	URLs []string `json:"urls,omitempty"`
+
+	// Ways by which devices come.
+	// +optional
+	// +listType=map
+	// +listMapKey=kind
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=10
+	Exposure []ExposureStatus `json:"exposure,omitempty"`
 
 	// Servers that exist.
 	// +optional
@@ -469,9 +600,55 @@ type ScepEndpointStatus struct {
 	// +optional
 	RACredential *EndpointCredentialStatus `json:"raCredential,omitempty"`
 
+	// The CA certificate that the issuer issues with at present.
+	// +optional
+	IssuingCA *IssuingCAStatus `json:"issuingCA,omitempty"`
+
+	// What devices are asked to trust, with the fingerprints that profiles name: the
+	// RA's certificates, the chain above them, and what is announced.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=32
+	CA []CACertificateStatus `json:"ca,omitempty"`
+
+	// The RACredentials of purpose PolicyModule with which webhooks are called.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	ClientCredentials []ClientCredentialStatus `json:"clientCredentials,omitempty"`
+
+	// What came of trying the URLs, as devices do; left out before that.
+	// +optional
+	Probes *EndpointProbes `json:"probes,omitempty"`
+
+	// What is unusual of the endpoint's traffic; left out where nothing is.
+	// +optional
+	Funnel *EndpointFunnel `json:"funnel,omitempty"`
+
+	// What became of trying the issuer with each template, where issuance.trial asks for it.
+	// +optional
+	// +listType=map
+	// +listMapKey=template
+	// +kubebuilder:validation:MaxItems=16
+	Trials []TemplateTrial `json:"trials,omitempty"`
+
+	// Certificates that were issued and not collected; left out where there are none.
+	// +optional
+	Uncollected *UncollectedCertificates `json:"uncollected,omitempty"`
+
+	// The hour in which a certificate was issued last. It is not written more than once an hour.
+	// +optional
+	LastIssuedAt *metav1.Time `json:"lastIssuedAt,omitempty"`
+
 	// What the servers may ask the issuer for. An admission policy holds them to it.
 	// +optional
 	Grants *IssuanceGrants `json:"grants,omitempty"`
+
+	// The latest remedy that interrupts servers: their replacement for another reason than
+	// this spec.
+	// +optional
+	Remedy *EndpointRemedy `json:"remedy,omitempty"`
 
 	// Value of the annotation scepter.dev/reconcile-requested-at that was handled last.
 	// +optional
@@ -481,7 +658,8 @@ type ScepEndpointStatus struct {
 
 // EndpointCredentialStatus describes the RA credential that an endpoint uses.
 type EndpointCredentialStatus struct {
-	// Name of the RACredential.
+	// Name of the RACredential that the active generation belongs to; before there is
+	// one, of that which the endpoint refers to.
 	// +required
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name"`
@@ -500,9 +678,55 @@ type EndpointCredentialStatus struct {
 	// +kubebuilder:validation:MaxLength=64
 	NextGeneration string `json:"nextGeneration,omitempty"`
 
+	// Name of the RACredential that the next generation belongs to, where it is another.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	NextName string `json:"nextName,omitempty"`
+
+	// Since when the next generation is being rolled out.
+	// +optional
+	Since *metav1.Time `json:"since,omitempty"`
+
+	// How many servers hold the next generation, or else the active one: "2/3". Servers
+	// that start or end count too.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	Held string `json:"held,omitempty"`
+
+	// Servers that do not hold it, by the names of their pods: the first five.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=5
+	// +kubebuilder:validation:items:MaxLength=253
+	Missing []string `json:"missing,omitempty"`
+
 	// When the active generation became so.
 	// +optional
 	SwitchedAt *metav1.Time `json:"switchedAt,omitempty"`
+
+	// Generations that GetCACert showed before, which devices may still use.
+	// +optional
+	// +listType=map
+	// +listMapKey=generation
+	// +kubebuilder:validation:MaxItems=8
+	Previous []ShownGeneration `json:"previous,omitempty"`
+}
+
+// ShownGeneration is a generation that GetCACert showed earlier.
+type ShownGeneration struct {
+	// Name of the RACredential that it belongs to.
+	// +required
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+
+	// ID of the generation.
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	Generation string `json:"generation"`
+
+	// Until when devices may use it: the overlap after the switch, or its own end if that is later.
+	// +required
+	Until metav1.Time `json:"until"`
 }
 
 // IssuanceGrants is the union of what an endpoint's templates allow.
@@ -516,4 +740,56 @@ type IssuanceGrants struct {
 	// Longest duration that a CertificateRequest may name.
 	// +optional
 	MaxDuration *metav1.Duration `json:"maxDuration,omitempty"`
+}
+
+// RemedyCause says why servers are replaced.
+// +kubebuilder:validation:Enum=Image;ServiceAccount;PodTemplate
+type RemedyCause string
+
+// The causes.
+const (
+	// RemedyImage is another image, of another operator.
+	RemedyImage RemedyCause = "Image"
+	// RemedyServiceAccount is a service account that was made anew.
+	RemedyServiceAccount RemedyCause = "ServiceAccount"
+	// RemedyPodTemplate is a pod template that was not as wanted.
+	RemedyPodTemplate RemedyCause = "PodTemplate"
+)
+
+// RemedyState says how far a remedy is.
+// +kubebuilder:validation:Enum=Claimed;Begun;Settled
+type RemedyState string
+
+// The states, in their order.
+const (
+	// RemedyClaimed remedies may begin.
+	RemedyClaimed RemedyState = "Claimed"
+	// RemedyBegun remedies: servers are being replaced.
+	RemedyBegun RemedyState = "Begun"
+	// RemedySettled remedies have ended well.
+	RemedySettled RemedyState = "Settled"
+)
+
+// EndpointRemedy is what is kept of a remedy, so that the next one is not too soon.
+type EndpointRemedy struct {
+	// Why servers are replaced.
+	// +required
+	Cause RemedyCause `json:"cause"`
+
+	// How far that is.
+	// +required
+	State RemedyState `json:"state"`
+
+	// Since when.
+	// +required
+	Since metav1.Time `json:"since"`
+
+	// How many remedies came one soon after the other, with this one.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	Attempts int32 `json:"attempts"`
+
+	// When the next may begin.
+	// +required
+	NotBefore metav1.Time `json:"notBefore"`
 }

@@ -10,10 +10,13 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/scepter-pki/scepter/api/v1alpha1"
 	"github.com/scepter-pki/scepter/internal/render"
 )
 
@@ -27,7 +30,7 @@ func (a *access) addFlags(f *pflag.FlagSet) {
 	a.loading = *clientcmd.NewDefaultClientConfigLoadingRules()
 	f.StringVar(&a.loading.ExplicitPath, "kubeconfig", "", "file with the cluster's address and your credentials; empty: as kubectl finds it")
 	f.StringVar(&a.overrides.CurrentContext, "context", "", "context of the kubeconfig")
-	f.StringVarP(&a.overrides.Context.Namespace, "namespace", "n", "", "namespace of the ScepEndpoint; empty: that of the context")
+	f.StringVarP(&a.overrides.Context.Namespace, "namespace", "n", "", "namespace of the ScepEndpoint or RACredential; empty: that of the context")
 }
 
 // cluster is a cluster that was found, and the namespace in it.
@@ -54,6 +57,28 @@ func (a *access) connect() (*cluster, error) {
 	return &cluster{config: config, client: client, namespace: namespace}, nil
 }
 
+// endpoint reads a ScepEndpoint.
+func (c *cluster) endpoint(ctx context.Context, name string) (*v1alpha1.ScepEndpoint, error) {
+	ep := &v1alpha1.ScepEndpoint{}
+	return ep, c.read(ctx, "ScepEndpoint", "scependpoints", name, ep)
+}
+
+// read reads an object of one of our kinds.
+func (c *cluster) read(ctx context.Context, kind, resource, name string, into any) error {
+	client, err := dynamic.NewForConfig(c.config)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	found, err := client.Resource(v1alpha1.GroupVersion.WithResource(resource)).Namespace(c.namespace).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return fmt.Errorf("read %s %s in namespace %s: %w", kind, name, c.namespace, err)
+	}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(found.Object, into); err != nil {
+		return fmt.Errorf("read %s %s: %w", kind, name, err)
+	}
+	return nil
+}
+
 // tokenSeconds is how long a token is good, which is the least that there is.
 const tokenSeconds int64 = 600
 
@@ -74,15 +99,39 @@ var errNoServer = errors.New("no server of it is ready: look at the ScepEndpoint
 
 // server names a pod of an endpoint that is ready.
 func (c *cluster) server(ctx context.Context, endpoint string) (string, error) {
-	pods, err := c.client.CoreV1().Pods(c.namespace).List(ctx, metav1.ListOptions{LabelSelector: render.SelectorString(endpoint)})
+	pods, err := c.pods(ctx, endpoint)
 	if err != nil {
-		return "", fmt.Errorf("find a server of %s: %w", endpoint, err)
+		return "", err
 	}
-	i := slices.IndexFunc(pods.Items, isReady)
+	i := slices.IndexFunc(pods, isReady)
 	if i < 0 {
 		return "", fmt.Errorf("ScepEndpoint %s in namespace %s: %w", endpoint, c.namespace, errNoServer)
 	}
-	return pods.Items[i].Name, nil
+	return pods[i].Name, nil
+}
+
+// servers names all pods of an endpoint, ready or not; there is at least one.
+func (c *cluster) servers(ctx context.Context, endpoint string) ([]string, error) {
+	pods, err := c.pods(ctx, endpoint)
+	if err != nil {
+		return nil, err
+	}
+	if len(pods) == 0 {
+		return nil, fmt.Errorf("ScepEndpoint %s in namespace %s: %w", endpoint, c.namespace, errNoServer)
+	}
+	var names []string
+	for i := range pods {
+		names = append(names, pods[i].Name)
+	}
+	return names, nil
+}
+
+func (c *cluster) pods(ctx context.Context, endpoint string) ([]corev1.Pod, error) {
+	pods, err := c.client.CoreV1().Pods(c.namespace).List(ctx, metav1.ListOptions{LabelSelector: render.SelectorString(endpoint)})
+	if err != nil {
+		return nil, fmt.Errorf("find a server of %s: %w", endpoint, err)
+	}
+	return pods.Items, nil
 }
 
 func isReady(p corev1.Pod) bool {

@@ -1,5 +1,8 @@
 // Command kubectl-scep is a plugin for kubectl: "kubectl scep challenge corp" mints
-// a one-time challenge of the ScepEndpoint corp.
+// a one-time challenge of the ScepEndpoint corp, "kubectl scep revoke corp 4f2a009c"
+// revokes a certificate that it has issued, "kubectl scep rotate corp-ra" has the
+// certificates of the RACredential corp-ra issued anew, "kubectl scep triage corp
+// --subject d1.example.com" tells why a device has no certificate.
 package main
 
 import (
@@ -32,6 +35,6 @@ func newCommand() *cobra.Command {
 		SilenceErrors: true,
 	}
 	access.addFlags(root.PersistentFlags())
-	root.AddCommand(newChallengeCommand(&access))
+	root.AddCommand(newChallengeCommand(&access), newRevokeCommand(&access), newRotateCommand(&access), newTriageCommand(&access))
 	return root
 }

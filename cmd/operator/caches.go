@@ -41,6 +41,7 @@ func cacheOptions(namespaces []string) cache.Options {
 			&rbacv1.RoleBinding{}:               ours,
 			&policyv1.PodDisruptionBudget{}:     ours,
 			&networkingv1.Ingress{}:             ours,
+			&networkingv1.NetworkPolicy{}:       ours,
 			&certmanagerv1.Certificate{}:        ours,
 			&certmanagerv1.CertificateRequest{}: {Label: having(v1alpha1.LabelEndpoint), Transform: dropRequest},
 		},

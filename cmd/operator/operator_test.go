@@ -21,8 +21,10 @@ import (
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -232,7 +234,7 @@ func (k *cluster) issue(ca *sceptest.CA, name string, n int, usage x509.KeyUsage
 func (k *cluster) makeReferences() {
 	k.t.Helper()
 	meta := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: ns, Name: name} }
-	issuer := &certmanagerv1.Issuer{ObjectMeta: meta("corp-ca"), Spec: certmanagerv1.IssuerSpec{IssuerConfig: certmanagerv1.IssuerConfig{SelfSigned: &certmanagerv1.SelfSignedIssuer{}}}}
+	issuer := &certmanagerv1.Issuer{ObjectMeta: meta("corp-ca"), Spec: certmanagerv1.IssuerSpec{IssuerConfig: certmanagerv1.IssuerConfig{CA: &certmanagerv1.CAIssuer{SecretName: "corp-ca"}}}}
 	k.create(
 		issuer,
 		&corev1.Secret{ObjectMeta: meta("challenge"), StringData: map[string]string{"password": "correct horse"}},
@@ -257,7 +259,7 @@ func TestOperator(t *testing.T) {
 	k.create(&v1alpha1.ScepEndpoint{
 		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "corp"},
 		Spec: v1alpha1.ScepEndpointSpec{
-			Issuance:  v1alpha1.Issuance{IssuerRef: v1alpha1.IssuerReference{Name: "corp-ca"}, PendingAfter: metav1.Duration{Duration: 15 * time.Second}},
+			Issuance:  v1alpha1.Issuance{IssuerRef: v1alpha1.IssuerReference{Name: "corp-ca"}, Wait: metav1.Duration{Duration: 10 * time.Second}, PendingDeadline: metav1.Duration{Duration: time.Hour}},
 			Templates: []v1alpha1.EndpointTemplate{{Name: "device", TemplateRef: v1alpha1.LocalReference{Name: "device"}}},
 			Challenges: []v1alpha1.Challenge{{Name: "mdm", Type: v1alpha1.ChallengeStatic, Static: &v1alpha1.StaticChallenge{
 				SecretRef: v1alpha1.SecretKeyReference{Name: "challenge", Key: "password"}, AcknowledgeStoredChallenge: true,
@@ -282,6 +284,7 @@ func TestOperator(t *testing.T) {
 		t.Fatal(err)
 	}
 	k.waitFor(v1alpha1.ConditionExposed, v1alpha1.ReasonRouteNotAccepted)
+	k.issueDirectly()
 	k.httpHas("http://"+health+"/readyz", "ok")
 	k.httpHas("http://"+health+"/healthz", "ok")
 	k.httpHas("http://"+metrics+"/metrics", `scepter_endpoint_condition{condition="Accepted",name="corp",namespace="pki",status="True"} 1`)
@@ -289,6 +292,34 @@ func TestOperator(t *testing.T) {
 		if strings.Contains(line, "forbidden") || strings.Contains(line, "is not cached") || strings.Contains(line, "correct horse") {
 			t.Error(line)
 		}
+	}
+}
+
+// issueDirectly has signers made, and taken away again.
+func (k *cluster) issueDirectly() {
+	k.t.Helper()
+	signers := &appsv1.Deployment{}
+	key := client.ObjectKey{Namespace: ns, Name: "corp-signer"}
+	k.setMode(v1alpha1.IssuanceDirect)
+	k.eventually("signers", func(ctx context.Context) error {
+		peers := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "corp-signer-client"}}
+		return errors.Join(k.client.Get(ctx, key, signers), k.client.Get(ctx, client.ObjectKeyFromObject(peers), peers))
+	})
+	k.setMode(v1alpha1.IssuanceCertificateRequest)
+	k.eventually("no signers", func(ctx context.Context) error {
+		if err := k.client.Get(ctx, key, signers); !apierrors.IsNotFound(err) {
+			return fmt.Errorf("the Deployment: %w", err)
+		}
+		return nil
+	})
+}
+
+func (k *cluster) setMode(mode v1alpha1.IssuanceMode) {
+	k.t.Helper()
+	ep := &v1alpha1.ScepEndpoint{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "corp"}}
+	patch := fmt.Appendf(nil, `{"spec":{"issuance":{"mode":%q}}}`, mode)
+	if err := k.client.Patch(k.t.Context(), ep, client.RawPatch(types.MergePatchType, patch)); err != nil {
+		k.t.Fatal(err)
 	}
 }
 

@@ -33,18 +33,31 @@ func (b *lockedBuffer) String() string {
 
 func TestParse(t *testing.T) {
 	getenv := func(string) string { return "scepter-system" }
-	o, err := parse([]string{"--ra-image=ra:1", "--ra-image-pull-policy=Never", "--namespaces=pki, lab,", "--log-level=debug", "--leader-elect"}, getenv, io.Discard)
+	o, err := parse([]string{"--ra-image=ra:1", "--ra-image-pull-policy=Never", "--namespaces=pki, lab,", "--log-level=debug", "--leader-elect", "--remedy-budget=3"}, getenv, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.program.Image != "ra:1" || o.program.PullPolicy != corev1.PullNever || o.program.ClusterRole != "scepter-ra" {
+	if o.program.Image != "ra:1" || o.program.PullPolicy != corev1.PullNever || o.program.ClusterRole != "scepter-ra" || o.program.DirectClusterRole != "scepter-ra-direct" {
 		t.Errorf("program: %+v", o.program)
 	}
 	if strings.Join(o.namespaces, "|") != "pki|lab" || o.logLevel != slog.LevelDebug || !o.leaderElection || o.leaderElectionNamespace != "scepter-system" {
 		t.Errorf("options: %+v", o)
 	}
+	if o.limits.Budget.String() != "3" || o.limits.Wave.String() != "10%" {
+		t.Errorf("limits: %+v", o.limits)
+	}
 	if got := cacheOptions(o.namespaces).DefaultNamespaces; len(got) != 2 {
 		t.Errorf("caches are for %v", got)
+	}
+}
+
+func TestParseIngressLimit(t *testing.T) {
+	o, err := parse([]string{"--ra-image=ra:1", "--ingress-limit=ingress-nginx=edge/controller"}, func(string) string { return "" }, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := o.ingressLimit; got.Implementation.ID != "ingress-nginx" || got.ConfigMap.String() != "edge/controller" {
+		t.Errorf("target: %+v", got)
 	}
 }
 
@@ -55,6 +68,10 @@ func TestParseRefuses(t *testing.T) {
 		"a bad log level":   {"--ra-image=ra:1", "--log-level=loud"},
 		"an argument":       {"--ra-image=ra:1", "serve"},
 		"no cluster role":   {"--ra-image=ra:1", "--ra-cluster-role="},
+		"no direct role":    {"--ra-image=ra:1", "--ra-direct-cluster-role="},
+		"a limit of nobody": {"--ra-image=ra:1", "--ingress-limit=traefik=ns/name"},
+		"a limit nowhere":   {"--ra-image=ra:1", "--ingress-limit=ingress-nginx=name"},
+		"a wave of none":    {"--ra-image=ra:1", "--image-wave=0"},
 		"an unknown flag":   {"--ra-image=ra:1", "--verbose"},
 	} {
 		if _, err := parse(args, func(string) string { return "" }, io.Discard); err == nil {

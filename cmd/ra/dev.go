@@ -75,7 +75,7 @@ func (o *devOptions) run(ctx context.Context, out, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	logger, err := newLogger(log, o.logLevel)
+	logger, _, err := newLogger(log, o.logLevel)
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func newCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newServeCommand(), newDevCommand(), newVersionCommand())
+	root.AddCommand(newServeCommand(), newSignerCommand(), newDevCommand(), newVersionCommand())
 	return root
 }
 

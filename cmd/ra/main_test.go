@@ -54,7 +54,7 @@ func TestServe(t *testing.T) {
 	if err := os.WriteFile(config, []byte(kubeconfig), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"serve", "--kubeconfig", config, "--drain", "0s", "--listen", "127.0.0.1:0", "--tls-listen", "", "--mint-listen", "", "--local-mint-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}
+	args := []string{"serve", "--kubeconfig", config, "--drain", "0s", "--listen", "127.0.0.1:0", "--tls-listen", "", "--mint-listen", "", "--local-mint-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--audit-dir", ""}
 	for _, name := range []string{"config", "keyring", "challenges", "state", "tls"} {
 		args = append(args, "--"+name+"-dir", filepath.Join(dir, name))
 	}

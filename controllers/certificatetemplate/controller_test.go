@@ -66,7 +66,8 @@ func (f *fixture) endpoint(name string, templates ...string) *v1alpha1.ScepEndpo
 	f.t.Helper()
 	ep := &v1alpha1.ScepEndpoint{ObjectMeta: metav1.ObjectMeta{Namespace: f.namespace, Name: name}}
 	ep.Spec.Issuance.IssuerRef.Name = "ca"
-	ep.Spec.Issuance.PendingAfter.Duration = 15 * time.Second
+	ep.Spec.Issuance.Wait.Duration = 10 * time.Second
+	ep.Spec.Issuance.PendingDeadline.Duration = time.Hour
 	ep.Spec.Challenges = []v1alpha1.Challenge{{Name: "mdm", Type: v1alpha1.ChallengeStatic, Static: &v1alpha1.StaticChallenge{
 		SecretRef: v1alpha1.SecretKeyReference{Name: "challenge", Key: "password"}, AcknowledgeStoredChallenge: true,
 	}}}
@@ -157,6 +158,27 @@ func TestABrokenRuleStallsUntilItIsCorrected(t *testing.T) {
 	f.edit(func(template *v1alpha1.CertificateTemplate) { template.Spec.Rules = template.Spec.Rules[:1] })
 	f.await(is("Ready", "True", "Succeeded"), absent("Stalled"), absent("Reconciling"))
 	f.awaitEvent("Ready")
+}
+
+func TestARuleThatMayCostTooMuch(t *testing.T) {
+	f := newFixture(t)
+	f.create(func(spec *v1alpha1.CertificateTemplateSpec) {
+		spec.Rules = []v1alpha1.Rule{{
+			Name: "costly", Message: "m",
+			Expression: "csr.dnsNames.all(a, csr.dnsNames.all(b, csr.dnsNames.all(c, a == b || b == c)))",
+		}}
+	})
+	f.await(is("Ready", "False", "RuleInvalid", "rules[0] (costly): may cost", "fewer macros"), is("Stalled", "True", "RuleInvalid"))
+}
+
+func TestAPatternThatCannotBeRead(t *testing.T) {
+	f := newFixture(t)
+	f.create(func(spec *v1alpha1.CertificateTemplateSpec) {
+		spec.Subject = &v1alpha1.SubjectPolicy{Attributes: []v1alpha1.AttributeValues{{Name: v1alpha1.CommonName, Pattern: "d-[0-9"}}}
+	})
+	f.await(is("Ready", "False", "ValueInvalid", "subject.attributes[0].pattern", "missing closing ]"), is("Stalled", "True", "ValueInvalid"))
+	f.edit(func(template *v1alpha1.CertificateTemplate) { template.Spec.Subject.Attributes[0].Pattern = "d-[0-9]+" })
+	f.await(is("Ready", "True", "Succeeded"), absent("Stalled"))
 }
 
 func TestUsagesThatNoKeyCanHave(t *testing.T) {

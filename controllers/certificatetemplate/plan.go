@@ -28,10 +28,15 @@ func judge(spec v1alpha1.CertificateTemplateSpec) verdict {
 
 func reasonFor(err error) string {
 	var rule *policy.RuleError
-	if !errors.As(err, &rule) && errors.Is(err, policy.ErrUsagesUnfit) {
+	var value *policy.ValueError
+	switch {
+	case errors.As(err, &rule):
+		return v1alpha1.ReasonRuleInvalid
+	case errors.As(err, &value):
+		return v1alpha1.ReasonValueInvalid
+	default:
 		return v1alpha1.ReasonUsagesUnfit
 	}
-	return v1alpha1.ReasonRuleInvalid
 }
 
 func messageFor(err error) string {

@@ -12,6 +12,7 @@ import (
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
@@ -107,6 +108,9 @@ func (cm *certManager) issue(name string, changes ...func(*x509.Certificate)) *x
 		cmmeta.TLSCAKey:         pemOf("CERTIFICATE", cm.ca.Root.Raw),
 	})
 	cm.setStatus(name, func(c *certmanagerv1.Certificate) {
+		// Two certificates of one second would else leave the same status, and the second
+		// write would be none: who acts on what was before it could not be told so.
+		c.Status.Revision = new(ptr.Deref(c.Status.Revision, 0) + 1)
 		c.Status.NotAfter = &metav1.Time{Time: made.NotAfter}
 		c.Status.RenewalTime = &metav1.Time{Time: made.NotAfter.Add(-certificate.Spec.RenewBefore.Duration)}
 		c.Status.Conditions = []certmanagerv1.CertificateCondition{{

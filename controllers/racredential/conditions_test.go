@@ -50,7 +50,7 @@ func TestAReadThatFailedIsAFactAndNotAnAbsence(t *testing.T) {
 		"issuer":    {func(o *observation) { o.issuer.Err = errHidden }, v1alpha1.ConditionIssuerReady, true},
 		"source":    {func(o *observation) { o.sources[0].readErr = errHidden }, v1alpha1.ConditionIssued, true},
 		"keyring":   {func(o *observation) { o.keyring.readErr = errHidden }, v1alpha1.ConditionKeyringReady, false},
-		"endpoints": {func(o *observation) { o.inUseErr = errHidden }, v1alpha1.ConditionKeyringReady, false},
+		"endpoints": {func(o *observation) { o.endpoints.readErr = errHidden }, v1alpha1.ConditionKeyringReady, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rc, seen := credential(), nothingIssued()

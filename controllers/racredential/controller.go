@@ -7,6 +7,7 @@ import (
 
 	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -30,8 +31,10 @@ const (
 // +kubebuilder:rbac:groups=scepter.dev,resources=racredentials/finalizers,verbs=update
 // +kubebuilder:rbac:groups=scepter.dev,resources=scependpoints,verbs=get;list;watch
 // +kubebuilder:rbac:groups=cert-manager.io,resources=certificates,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=cert-manager.io,resources=certificates/status,verbs=patch
 // +kubebuilder:rbac:groups=cert-manager.io,resources=issuers;clusterissuers,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;create;patch
+// +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // Reconciler brings RACredentials about. SetupWithManager completes it.
@@ -57,11 +60,11 @@ type Reconciler struct {
 // SetupWithManager registers the controller and its metrics.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.client, r.live = mgr.GetClient(), mgr.GetAPIReader()
-	r.applier = apply.New(r.client, r.live, fieldOwner)
 	r.recorder = mgr.GetEventRecorder(fieldOwner)
 	if r.clock = r.Clock; r.clock == nil {
 		r.clock = clock.RealClock{}
 	}
+	r.applier = apply.New(r.client, r.live, fieldOwner, r.clock)
 	if r.Registerer != nil {
 		if err := r.Registerer.Register(newCollector(mgr.GetClient(), mgr.Elected())); err != nil {
 			return fmt.Errorf("register metrics of %s: %w", controllerName, err)
@@ -72,12 +75,14 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		For(&v1alpha1.RACredential{}, builder.WithPredicates(specOrAnnotationsChanged())).
 		// A source that is issued, renewed, failed, edited or deleted.
 		Owns(&certmanagerv1.Certificate{}).
+		// The published certificates of a client credential.
+		Owns(&corev1.ConfigMap{}).
 		// An issuer that appears, breaks or recovers.
 		Watches(&certmanagerv1.Issuer{}, handler.EnqueueRequestsFromMapFunc(r.credentialsOfIssuer)).
 		Watches(&certmanagerv1.ClusterIssuer{}, handler.EnqueueRequestsFromMapFunc(r.credentialsOfIssuer)).
-		// An endpoint that shows another generation: the one before may be free to go.
-		Watches(&v1alpha1.ScepEndpoint{}, handler.EnqueueRequestsFromMapFunc(credentialOfEndpoint),
-			builder.WithPredicates(shownGenerationChanged())).
+		// An endpoint that shows or loads another generation, or whose issuer has another CA.
+		Watches(&v1alpha1.ScepEndpoint{}, handler.EnqueueRequestsFromMapFunc(credentialsOfEndpoint),
+			builder.WithPredicates(usesChanged())).
 		Complete(r)
 	if err != nil {
 		return fmt.Errorf("set up controller %s: %w", controllerName, err)
@@ -101,6 +106,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	seen := r.observe(ctx, &rc)
 	plan := planCredential(&rc, seen, r.clock.Now())
-	done := r.act(ctx, &rc, plan)
+	done := r.act(ctx, &rc, seen, plan)
 	return r.report(ctx, &rc, seen, plan, done)
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -58,8 +59,9 @@ func newQuietFixture(t *testing.T) *fixture {
 func (f *fixture) createCredential(changes ...func(*v1alpha1.RACredential)) {
 	f.t.Helper()
 	rc := &v1alpha1.RACredential{ObjectMeta: metav1.ObjectMeta{Namespace: f.namespace, Name: "corp"}}
-	rc.Spec.IssuerRef.Name = "ca"
+	rc.Spec.IssuerRef = &v1alpha1.IssuerReference{Name: "ca"}
 	rc.Spec.Duration.Duration, rc.Spec.RenewBefore.Duration, rc.Spec.Overlap.Duration = life, life/3, 7*24*time.Hour
+	rc.Spec.LoadTimeout.Duration = time.Minute
 	for _, change := range changes {
 		change(rc)
 	}
@@ -212,12 +214,15 @@ func TestFromNothingToReady(t *testing.T) {
 		IssuerRef:            cmmeta.IssuerReference{Group: "cert-manager.io", Kind: "Issuer", Name: "ca"},
 		Usages:               []certmanagerv1.KeyUsage{certmanagerv1.UsageDigitalSignature},
 		Duration:             &metav1.Duration{Duration: 2160 * time.Hour},
-		RenewBefore:          &metav1.Duration{Duration: 720 * time.Hour},
+		RenewBefore:          signing.Spec.RenewBefore,
 		PrivateKey:           &certmanagerv1.CertificatePrivateKey{Algorithm: "RSA", Size: 2048, RotationPolicy: "Always"},
 		RevisionHistoryLimit: signing.Spec.RevisionHistoryLimit,
 	}
 	if diff := cmp.Diff(want, signing.Spec); diff != "" || *signing.Spec.RevisionHistoryLimit != 2 {
 		t.Errorf("Certificate corp-signing: %s", diff)
+	}
+	if early := signing.Spec.RenewBefore.Duration - 720*time.Hour; early < 0 || early >= 24*time.Hour {
+		t.Errorf("it is renewed %s earlier than specified", early)
 	}
 	encryption := f.awaitCertificate("corp-encryption")
 	if diff := cmp.Diff([]certmanagerv1.KeyUsage{certmanagerv1.UsageKeyEncipherment}, encryption.Spec.Usages); diff != "" {
@@ -265,7 +270,7 @@ func TestClusterIssuersAreWatchedToo(t *testing.T) {
 	f := newFixture(t, &racredential.Reconciler{Interval: quickly})
 	name := "of-" + f.namespace
 	f.createCredential(func(rc *v1alpha1.RACredential) {
-		rc.Spec.IssuerRef = v1alpha1.IssuerReference{Kind: "ClusterIssuer", Name: name}
+		rc.Spec.IssuerRef = &v1alpha1.IssuerReference{Kind: "ClusterIssuer", Name: name}
 	})
 	f.await(is("IssuerReady", "False", "IssuerNotFound", "ClusterIssuer "+name))
 	issuer := &certmanagerv1.ClusterIssuer{ObjectMeta: metav1.ObjectMeta{Name: name}}
@@ -295,6 +300,7 @@ func TestChildrenThatVanishOrChangeAreRestored(t *testing.T) {
 		return nil
 	})
 	f.issue("corp-signing")
+	f.issue("corp-encryption")
 	f.await(is("Ready", "True", "Succeeded"), generations(2))
 
 	t.Log("a Certificate is edited")
@@ -312,6 +318,7 @@ func TestChildrenThatVanishOrChangeAreRestored(t *testing.T) {
 	})
 	f.awaitEvents("Restored")
 	f.issue("corp-encryption")
+	f.issue("corp-signing")
 	f.await(is("Ready", "True", "Succeeded"), generations(3))
 
 	t.Log("the keyring is deleted")
@@ -375,13 +382,13 @@ func TestUnfitCertificatesAreNamedAndKeptOut(t *testing.T) {
 			func(f *fixture) {
 				f.issue("corp-signing", func(c *x509.Certificate) { c.KeyUsage |= x509.KeyUsageKeyEncipherment })
 			},
-			[]string{"Secret corp-signing", "role Signing needs exactly digital signature", "then delete the Secret"},
+			[]string{"Secret corp-signing", "check Usages", "role Signing needs exactly digital signature", "asked for anew once", "use an issuer that keeps to the usages"},
 		},
 		"expired": {
 			func(f *fixture) {
 				f.issue("corp-signing", func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Second) })
 			},
-			[]string{"has expired", "see why cert-manager did not renew it"},
+			[]string{"has expired", "asked for anew once", "see why cert-manager does not renew it"},
 		},
 		"CA certificate": {
 			func(f *fixture) {
@@ -621,6 +628,9 @@ func TestTheOverlapEndsByTheClock(t *testing.T) {
 	clock := clocktesting.NewFakePassiveClock(time.Now())
 	f := newFixture(t, &racredential.Reconciler{Clock: clock, Interval: quickly})
 	f.ready()
+	clock.SetTime(time.Now().Add(life - time.Hour))
+	f.await(is("Issued", "True", "RenewalOverdue", "cert-manager has not renewed"), is("Ready", "True", "Succeeded"))
+	f.awaitEvents("RenewalOverdue")
 	clock.SetTime(time.Now().Add(life + time.Hour))
 	f.edit(func(rc *v1alpha1.RACredential) { rc.Annotations = map[string]string{v1alpha1.AnnotationReconcile: "1"} })
 	f.await(is("KeyringReady", "False", "Expired", "has expired"), is("Issued", "False", "CertificateUnfit"), generations(1))
@@ -652,6 +662,7 @@ func TestAnEndpointHoldsWhatItShows(t *testing.T) {
 	f.showGeneration(first)
 	for i := range 4 {
 		f.issue("corp-signing")
+		f.issue("corp-encryption")
 		f.await(generations(min(i+2, raconfig.MaxGenerations)), is("Ready", "True", "Succeeded"), func(*v1alpha1.RACredential) error {
 			if k := f.keyring(); k.Find(first) == nil {
 				return fmt.Errorf("the generation on show is gone: %v", k.IDs())
@@ -666,7 +677,8 @@ func (f *fixture) showGeneration(id string) {
 	f.t.Helper()
 	ep := &v1alpha1.ScepEndpoint{ObjectMeta: metav1.ObjectMeta{Namespace: f.namespace, Name: "ep"}}
 	ep.Spec.Issuance.IssuerRef.Name = "ca"
-	ep.Spec.Issuance.PendingAfter.Duration = 15 * time.Second
+	ep.Spec.Issuance.Wait.Duration = 10 * time.Second
+	ep.Spec.Issuance.PendingDeadline.Duration = time.Hour
 	ep.Spec.Templates = []v1alpha1.EndpointTemplate{{Name: "device", TemplateRef: v1alpha1.LocalReference{Name: "device"}}}
 	ep.Spec.Challenges = []v1alpha1.Challenge{{Name: "mdm", Type: v1alpha1.ChallengeStatic, Static: &v1alpha1.StaticChallenge{
 		SecretRef: v1alpha1.SecretKeyReference{Name: "challenge", Key: "password"}, AcknowledgeStoredChallenge: true,
@@ -690,10 +702,15 @@ func TestMetrics(t *testing.T) {
 	f.issue("corp-encryption")
 	rc := f.await(is("Ready", "True", "Succeeded"))
 	testenv.Eventually(t, "a credential that is ready", func(context.Context) error { return gauge(registry, "scepter_racredential_ready", 1) })
-	end := float64(rc.Status.NotAfter.Unix())
-	testenv.Eventually(t, "its end", func(context.Context) error {
-		return gauge(registry, "scepter_racredential_not_after_timestamp_seconds", end)
-	})
+	for _, c := range rc.Status.Generations[0].Certificates {
+		for name, want := range map[string]time.Time{
+			"not_before": c.NotBefore.Time, "expiration": c.NotAfter.Time, "renewal": c.RenewalTime.Time,
+		} {
+			testenv.Eventually(t, name, func(context.Context) error {
+				return gauge(registry, "scepter_racredential_"+name+"_timestamp_seconds", float64(want.Unix()), string(c.Role))
+			})
+		}
+	}
 	if err := f.client.Delete(t.Context(), rc); err != nil {
 		t.Fatal(err)
 	}
@@ -707,7 +724,8 @@ func TestMetrics(t *testing.T) {
 
 var errNoSeries = errors.New("no such series")
 
-func gauge(registry *prometheus.Registry, name string, want float64) error {
+// gauge compares the value of a series: that of the role, if one is given, or the only one.
+func gauge(registry *prometheus.Registry, name string, want float64, role ...string) error {
 	families, err := registry.Gather()
 	if err != nil {
 		return err
@@ -716,10 +734,15 @@ func gauge(registry *prometheus.Registry, name string, want float64) error {
 		if family.GetName() != name {
 			continue
 		}
-		if got := family.GetMetric()[0].GetGauge().GetValue(); len(family.GetMetric()) != 1 || got != want {
-			return fmt.Errorf("%s is %v, not %v", name, got, want)
+		for _, metric := range family.GetMetric() {
+			if labels := fmt.Sprint(metric.GetLabel()); len(role) > 0 && !strings.Contains(labels, strconv.Quote(role[0])) {
+				continue
+			}
+			if got := metric.GetGauge().GetValue(); got != want {
+				return fmt.Errorf("%s of %v is %v, not %v", name, role, got, want)
+			}
+			return nil
 		}
-		return nil
 	}
 	return errNoSeries
 }

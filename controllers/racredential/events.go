@@ -14,6 +14,8 @@ const (
 	reasonGenerationAdded = "GenerationAdded"
 	// reasonGenerationRetired surfaces when certificates left the keyring.
 	reasonGenerationRetired = "GenerationRetired"
+	// reasonReissued surfaces when cert-manager was asked for another certificate out of turn.
+	reasonReissued = "Reissued"
 )
 
 // tell records what changed, once each.
@@ -26,6 +28,9 @@ func (r *Reconciler) tell(rc *v1alpha1.RACredential, status v1alpha1.RACredentia
 		for _, id := range p.rotation.Retired {
 			r.recorder.Eventf(rc, nil, corev1.EventTypeNormal, reasonGenerationRetired, telling.Action, "Generation %s left Secret %s", id, name)
 		}
+	}
+	if p.rotation != nil && done.asked {
+		r.tellReissue(rc, p)
 	}
 	telling.Restored(r.recorder, rc, done.outcomes)
 	telling.Transitions(r.recorder, rc, rc.Status.Conditions, status.Conditions)

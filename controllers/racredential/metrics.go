@@ -15,10 +15,19 @@ import (
 const scrapeLimit = 5 * time.Second
 
 var (
-	notAfterDesc = prometheus.NewDesc("scepter_racredential_not_after_timestamp_seconds",
-		"When the first certificate of the newest generation ends, in seconds since 1970.", []string{"namespace", "name"}, nil)
+	ofCredential  = []string{"namespace", "name"}
+	ofCertificate = []string{"namespace", "name", "role"}
+
 	readyDesc = prometheus.NewDesc("scepter_racredential_ready",
-		"1 if the RACredential is Ready, else 0.", []string{"namespace", "name"}, nil)
+		"1 if the RACredential is Ready, else 0.", ofCredential, nil)
+	notBeforeDesc = prometheus.NewDesc("scepter_racredential_not_before_timestamp_seconds",
+		"When a certificate of the newest generation begins, in seconds since 1970.", ofCertificate, nil)
+	expirationDesc = prometheus.NewDesc("scepter_racredential_expiration_timestamp_seconds",
+		"When a certificate of the newest generation ends, in seconds since 1970.", ofCertificate, nil)
+	renewalDesc = prometheus.NewDesc("scepter_racredential_renewal_timestamp_seconds",
+		"When a certificate of the newest generation is going to be renewed, in seconds since 1970.", ofCertificate, nil)
+	reissuesDesc = prometheus.NewDesc("scepter_racredential_reissue_attempts",
+		"How often certificates that failed a check were asked for anew, so far; 0 while none fails.", ofCredential, nil)
 )
 
 // collector lists the credentials at each scrape, so that no series outlives its object.
@@ -34,8 +43,9 @@ func newCollector(reader client.Reader, elected <-chan struct{}) *collector {
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(descs chan<- *prometheus.Desc) {
-	descs <- notAfterDesc
-	descs <- readyDesc
+	for _, desc := range []*prometheus.Desc{readyDesc, notBeforeDesc, expirationDesc, renewalDesc, reissuesDesc} {
+		descs <- desc
+	}
 }
 
 // Collect implements prometheus.Collector.
@@ -58,12 +68,28 @@ func (c *collector) Collect(metrics chan<- prometheus.Metric) {
 }
 
 func collectOne(rc *v1alpha1.RACredential, metrics chan<- prometheus.Metric) {
-	ready := 0.0
+	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
+		labels = append([]string{rc.Namespace, rc.Name}, labels...)
+		metrics <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
+	}
+	ready, reissues := 0.0, 0.0
 	if conditions.IsTrue(rc.Status.Conditions, v1alpha1.ConditionReady, rc.Generation) {
 		ready = 1
 	}
-	metrics <- prometheus.MustNewConstMetric(readyDesc, prometheus.GaugeValue, ready, rc.Namespace, rc.Name)
-	if rc.Status.NotAfter != nil {
-		metrics <- prometheus.MustNewConstMetric(notAfterDesc, prometheus.GaugeValue, float64(rc.Status.NotAfter.Unix()), rc.Namespace, rc.Name)
+	if rc.Status.Reissue != nil {
+		reissues = float64(rc.Status.Reissue.Attempts)
+	}
+	gauge(readyDesc, ready)
+	gauge(reissuesDesc, reissues)
+	if len(rc.Status.Generations) == 0 {
+		return
+	}
+	for _, c := range rc.Status.Generations[0].Certificates {
+		role := string(c.Role)
+		gauge(notBeforeDesc, float64(c.NotBefore.Unix()), role)
+		gauge(expirationDesc, float64(c.NotAfter.Unix()), role)
+		if c.RenewalTime != nil {
+			gauge(renewalDesc, float64(c.RenewalTime.Unix()), role)
+		}
 	}
 }

@@ -2,8 +2,11 @@ package racredential
 
 import (
 	"context"
+	"crypto"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"time"
 
 	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
@@ -18,20 +21,26 @@ import (
 	"github.com/scepter-pki/scepter/internal/render"
 )
 
+// reasonExpired is cert-manager's reason for a Certificate that has expired and is else as specified.
+const reasonExpired = "Expired"
+
 // observation is all that a reconcile reads. A read that failed is a field.
 type observation struct {
+	// issuer that the certificates come from; empty for those from outside.
 	issuer  issuer.Fact
 	sources []source
-	keyring keyring
-	// inUse are the generations that endpoints show at present.
-	inUse    []string
-	inUseErr error
+	// imported are earlier generations that came with the sources.
+	imported  []raconfig.Generation
+	keyring   keyring
+	endpoints endpoints
 }
 
-// source is one certificate to be issued, as cert-manager left it.
+// source is one certificate, as cert-manager or a person left it in a Secret.
 type source struct {
 	role v1alpha1.CredentialRole
 	name string
+	// external is true for a Secret that a person filled.
+	external bool
 	// certificate is nil if it does not exist.
 	certificate *certmanagerv1.Certificate
 	// material is what its Secret holds; nil if that does not exist or is not understood.
@@ -53,15 +62,27 @@ type keyring struct {
 }
 
 func (r *Reconciler) observe(ctx context.Context, rc *v1alpha1.RACredential) *observation {
-	seen := &observation{
-		issuer:  issuer.Observe(ctx, r.client, rc.Namespace, rc.Spec.IssuerRef),
-		keyring: r.observeKeyring(ctx, rc),
+	seen := &observation{keyring: r.observeKeyring(ctx, rc), endpoints: r.observeEndpoints(ctx, rc)}
+	if rc.Spec.External != nil {
+		seen.sources, seen.imported = r.observeExternal(ctx, rc)
+		seen.completeChains()
+		return seen
 	}
+	seen.issuer = issuer.Observe(ctx, r.client, rc.Namespace, *rc.Spec.IssuerRef)
 	for _, role := range rolesOf(&rc.Spec) {
 		seen.sources = append(seen.sources, r.observeSource(ctx, rc, role))
 	}
-	seen.inUse, seen.inUseErr = r.generationsInUse(ctx, rc)
+	seen.completeChains()
 	return seen
+}
+
+// completeChains adds what the issuer does not give and an endpoint does.
+func (o *observation) completeChains() {
+	for i := range o.sources {
+		if m := o.sources[i].material; m != nil {
+			m.Chain = pkifacts.CompleteChain(m.Certificate, m.Chain, o.endpoints.chain)
+		}
+	}
 }
 
 func (r *Reconciler) observeSource(ctx context.Context, rc *v1alpha1.RACredential, role v1alpha1.CredentialRole) source {
@@ -100,8 +121,9 @@ func (r *Reconciler) readSecret(ctx context.Context, key client.ObjectKey) (*cor
 	return &secret, nil
 }
 
-// parseSource reads what cert-manager writes: tls.crt (the certificate and its
-// intermediates), tls.key, and ca.crt (the issuer's own idea of its CA).
+// parseSource reads what cert-manager writes, and people too: tls.crt (the certificate
+// and its intermediates; cert-manager puts the certificate first), tls.key, and the
+// issuer's own idea of its CA.
 func parseSource(role v1alpha1.CredentialRole, data map[string][]byte) (*raconfig.Certificate, error) {
 	certificates, err := raconfig.ParseCertificates(data[corev1.TLSCertKey])
 	if err != nil {
@@ -118,9 +140,19 @@ func parseSource(role v1alpha1.CredentialRole, data map[string][]byte) (*raconfi
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", corev1.TLSPrivateKeyKey, err)
 	}
-	leaf := certificates[0]
-	chain := pkifacts.OrderChain(leaf, append(certificates[1:], authorities...))
+	leaf := certificateOf(key, certificates)
+	chain := pkifacts.OrderChain(leaf, append(certificates, authorities...))
 	return &raconfig.Certificate{Role: role, Certificate: leaf, Chain: chain, Key: key}, nil
+}
+
+// certificateOf is the certificate that a key belongs to, or the first if it belongs to none.
+func certificateOf(key crypto.Signer, certificates []*x509.Certificate) *x509.Certificate {
+	for _, c := range certificates {
+		if pkifacts.CheckKeyMatch(c, key) == nil {
+			return c
+		}
+	}
+	return certificates[0]
 }
 
 func (r *Reconciler) observeKeyring(ctx context.Context, rc *v1alpha1.RACredential) keyring {
@@ -132,25 +164,9 @@ func (r *Reconciler) observeKeyring(ctx context.Context, rc *v1alpha1.RACredenti
 	return keyring{exists: true, content: content, damage: err}
 }
 
-// generationsInUse asks the endpoints of the namespace which generation they show.
-func (r *Reconciler) generationsInUse(ctx context.Context, rc *v1alpha1.RACredential) ([]string, error) {
-	var endpoints v1alpha1.ScepEndpointList
-	if err := r.client.List(ctx, &endpoints, client.InNamespace(rc.Namespace)); err != nil {
-		return nil, fmt.Errorf("list ScepEndpoints: %w", err)
-	}
-	var ids []string
-	for i := range endpoints.Items {
-		used := endpoints.Items[i].Status.RACredential
-		if used != nil && used.Name == rc.Name && used.ActiveGeneration != "" {
-			ids = append(ids, used.ActiveGeneration)
-		}
-	}
-	return ids, nil
-}
-
 // err joins the reads that failed and that are worth another try.
 func (o *observation) err() error {
-	errs := []error{o.issuer.Err, o.keyring.readErr, o.inUseErr}
+	errs := []error{o.issuer.Err, o.keyring.readErr, o.endpoints.readErr}
 	for i := range o.sources {
 		errs = append(errs, o.sources[i].readErr)
 	}
@@ -160,17 +176,32 @@ func (o *observation) err() error {
 // sound says whether there is a keyring that is understood.
 func (k *keyring) sound() bool { return k.exists && k.damage == nil }
 
-// issued says whether the Certificate is Ready as its spec is now: a Secret that
-// was left over, or that an earlier spec asked for, does not count.
+// issued says whether the Secret holds what is asked for now. For cert-manager that is
+// a Certificate that is Ready, or that was until it expired, as its spec is now: a
+// Secret that was left over, or that an earlier spec asked for, does not count.
 func (s *source) issued() bool {
+	if s.external {
+		return s.material != nil
+	}
 	c := s.condition(certmanagerv1.CertificateConditionReady)
-	return c != nil && c.Status == cmmeta.ConditionTrue && c.ObservedGeneration >= s.certificate.Generation
+	if c == nil || c.ObservedGeneration < s.certificate.Generation {
+		return false
+	}
+	return c.Status == cmmeta.ConditionTrue || c.Reason == reasonExpired
 }
 
 // issuing says whether cert-manager works on the next certificate.
 func (s *source) issuing() bool {
 	c := s.condition(certmanagerv1.CertificateConditionIssuing)
 	return c != nil && c.Status == cmmeta.ConditionTrue
+}
+
+// failedAt is when cert-manager failed, if that was the latest it did; else zero.
+func (s *source) failedAt() time.Time {
+	if _, failed := s.failure(); failed {
+		return s.certificate.Status.LastFailureTime.Time
+	}
+	return time.Time{}
 }
 
 // failure is cert-manager's account of the latest issuance if it failed.

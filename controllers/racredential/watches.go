@@ -2,8 +2,10 @@ package racredential
 
 import (
 	"context"
+	"reflect"
 
 	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -14,15 +16,16 @@ import (
 	"github.com/scepter-pki/scepter/controllers/internal/issuer"
 )
 
-func credentialOfEndpoint(_ context.Context, obj client.Object) []ctrl.Request {
-	return requestFor(obj.GetNamespace(), shown(obj).Name)
-}
-
-func requestFor(namespace, name string) []ctrl.Request {
-	if name == "" {
+func credentialsOfEndpoint(_ context.Context, obj client.Object) []ctrl.Request {
+	ep, ok := obj.(*v1alpha1.ScepEndpoint)
+	if !ok {
 		return nil
 	}
-	return []ctrl.Request{{NamespacedName: client.ObjectKey{Namespace: namespace, Name: name}}}
+	var requests []ctrl.Request
+	for _, u := range usesOf(ep) {
+		requests = append(requests, ctrl.Request{NamespacedName: client.ObjectKey{Namespace: ep.Namespace, Name: u.credential}})
+	}
+	return requests
 }
 
 // credentialsOfIssuer lists the credentials that name an Issuer or a ClusterIssuer.
@@ -40,28 +43,23 @@ func (r *Reconciler) credentialsOfIssuer(ctx context.Context, obj client.Object)
 	var requests []ctrl.Request
 	for i := range credentials.Items {
 		rc := &credentials.Items[i]
-		if issuer.Canonical(rc.Spec.IssuerRef) == changed {
+		if rc.Spec.IssuerRef != nil && issuer.Canonical(*rc.Spec.IssuerRef) == changed {
 			requests = append(requests, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(rc)})
 		}
 	}
 	return requests
 }
 
-// shownGenerationChanged passes endpoints whose generation on show is another one.
-func shownGenerationChanged() predicate.Predicate {
+// usesChanged passes endpoints that say something new of a credential or of the CA.
+func usesChanged() predicate.Predicate {
 	return predicate.Funcs{
-		UpdateFunc:  func(e event.UpdateEvent) bool { return shown(e.ObjectOld) != shown(e.ObjectNew) },
+		UpdateFunc: func(e event.UpdateEvent) bool {
+			old, ok := e.ObjectOld.(*v1alpha1.ScepEndpoint)
+			current, also := e.ObjectNew.(*v1alpha1.ScepEndpoint)
+			return ok && also && (!equality.Semantic.DeepEqual(old.Status.IssuingCA, current.Status.IssuingCA) ||
+				!equality.Semantic.DeepEqual(old.Spec.CA, current.Spec.CA) ||
+				!reflect.DeepEqual(usesOf(old), usesOf(current)))
+		},
 		GenericFunc: func(event.GenericEvent) bool { return false },
 	}
-}
-
-// show is the generation that an endpoint shows, and of which credential.
-type show struct{ Name, Generation string }
-
-func shown(obj client.Object) show {
-	ep, ok := obj.(*v1alpha1.ScepEndpoint)
-	if !ok || ep.Status.RACredential == nil {
-		return show{}
-	}
-	return show{Name: ep.Status.RACredential.Name, Generation: ep.Status.RACredential.ActiveGeneration}
 }

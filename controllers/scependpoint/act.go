@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 
 	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -16,7 +16,6 @@ import (
 
 	"github.com/scepter-pki/scepter/api/v1alpha1"
 	"github.com/scepter-pki/scepter/internal/apply"
-	"github.com/scepter-pki/scepter/internal/render"
 )
 
 // done is what became of a plan.
@@ -27,7 +26,7 @@ type done struct {
 }
 
 // act is the only part that writes children.
-func (r *Reconciler) act(ctx context.Context, ep *v1alpha1.ScepEndpoint, p *plan) *done {
+func (r *Reconciler) act(ctx context.Context, ep *v1alpha1.ScepEndpoint, seen *observation, p *plan) *done {
 	if p.err != nil {
 		return &done{err: p.err}
 	}
@@ -35,12 +34,16 @@ func (r *Reconciler) act(ctx context.Context, ep *v1alpha1.ScepEndpoint, p *plan
 		return &done{}
 	}
 	d := &done{}
-	d.add(r.makeState(ctx, ep, p))
+	d.add(r.makeState(ctx, ep, p, seen.state))
+	d.add(r.makePeers(ctx, ep, p.signers))
+	d.add(nil, r.makeRevoked(ctx, ep, p.signers))
+	d.add(nil, r.revoke(ctx, ep, p.signers.revoke))
+	d.add(r.keepFunnel(ctx, ep, seen.funnel.keep))
 	d.add(r.applier.Apply(ctx, ep, p.children...))
 	if d.err == nil {
 		d.prune(r.applier.Prune(ctx, ep, map[string]string{v1alpha1.LabelEndpoint: ep.Name}, p.prune, wanted(d.outcomes)))
 	}
-	d.err = errors.Join(d.err, r.nudge(ctx, ep, p.nudges), r.deleteRequests(ctx, ep, p.expired))
+	d.err = errors.Join(d.err, r.nudge(ctx, ep, p.nudges), r.deleteRequests(ctx, ep, p.expired), r.deleteClaims(ctx, ep, p.claims))
 	return d
 }
 
@@ -72,19 +75,6 @@ func wanted(outcomes []apply.Outcome) sets.Set[apply.Ref] {
 	return keep
 }
 
-// makeState makes the state Secret, once: its keys come from here and are kept nowhere else.
-func (r *Reconciler) makeState(ctx context.Context, ep *v1alpha1.ScepEndpoint, p *plan) ([]apply.Outcome, error) {
-	if !p.makeState {
-		return nil, nil
-	}
-	random := make([]byte, 2*render.StateKeyBytes)
-	if _, err := io.ReadFull(r.random, random); err != nil {
-		return nil, fmt.Errorf("make the endpoint's keys: %w", err)
-	}
-	keys := render.StateKeys{HMAC: random[:render.StateKeyBytes], Challenge: random[render.StateKeyBytes:]}
-	return r.applier.Apply(ctx, ep, render.StateSecret(ep, keys))
-}
-
 // nudge touches pods; one that is gone needs it no more.
 func (r *Reconciler) nudge(ctx context.Context, ep *v1alpha1.ScepEndpoint, nudges map[string]string) error {
 	var errs []error
@@ -98,6 +88,18 @@ func (r *Reconciler) nudge(ctx context.Context, ep *v1alpha1.ScepEndpoint, nudge
 		pod.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Pod"))
 		if err := client.IgnoreNotFound(r.client.Patch(ctx, pod, client.RawPatch(types.MergePatchType, patch))); err != nil {
 			errs = append(errs, fmt.Errorf("nudge %s: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// deleteClaims deletes claims whose challenges can be used no more.
+func (r *Reconciler) deleteClaims(ctx context.Context, ep *v1alpha1.ScepEndpoint, names []string) error {
+	var errs []error
+	for _, name := range names {
+		claim := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: ep.Namespace, Name: name}}
+		if err := client.IgnoreNotFound(r.client.Delete(ctx, claim)); err != nil {
+			errs = append(errs, fmt.Errorf("delete the claim %s: %w", name, err))
 		}
 	}
 	return errors.Join(errs...)

@@ -11,14 +11,16 @@ import (
 
 	"github.com/scepter-pki/scepter/api/v1alpha1"
 	"github.com/scepter-pki/scepter/internal/conditions"
+	"github.com/scepter-pki/scepter/internal/pkifacts"
 	"github.com/scepter-pki/scepter/internal/raconfig"
 	"github.com/scepter-pki/scepter/internal/render"
 )
 
 // challengeFact says whether what a challenge needs is there.
 type challengeFact struct {
-	challenge v1alpha1.Challenge
-	sources   []sourceFact
+	challenge   v1alpha1.Challenge
+	sources     []sourceFact
+	credentials []clientCredentialFact
 }
 
 // sourceFact is what was seen of a Secret or ConfigMap that a challenge needs.
@@ -33,13 +35,17 @@ func (s sourceFact) allowed() bool { return !s.Sent || s.seen.labelled }
 func (s sourceFact) complete() bool { return s.seen.found && s.seen.hasKeys && s.allowed() }
 
 func (c challengeFact) complete() bool {
-	return !slices.ContainsFunc(c.sources, func(s sourceFact) bool { return !s.complete() })
+	return !slices.ContainsFunc(c.sources, func(s sourceFact) bool { return !s.complete() }) &&
+		!slices.ContainsFunc(c.credentials, func(c clientCredentialFact) bool { return !c.usable() })
 }
 
 func (c challengeFact) readErrors() []error {
 	var errs []error
 	for _, s := range c.sources {
 		errs = append(errs, s.seen.err)
+	}
+	for _, credential := range c.credentials {
+		errs = append(errs, credential.err())
 	}
 	return errs
 }
@@ -53,13 +59,19 @@ func (c challengeFact) unread() bool {
 		}
 		failed = failed || s.seen.err != nil
 	}
+	for _, credential := range c.credentials {
+		if credential.err() == nil && !credential.usable() {
+			return false
+		}
+		failed = failed || credential.err() != nil
+	}
 	return failed
 }
 
 func (r *Reconciler) observeChallenges(ctx context.Context, ep *v1alpha1.ScepEndpoint) []challengeFact {
 	out := make([]challengeFact, 0, len(ep.Spec.Challenges))
 	for _, c := range ep.Spec.Challenges {
-		fact := challengeFact{challenge: c}
+		fact := challengeFact{challenge: c, credentials: r.observeClientCredentials(ctx, ep.Namespace, c)}
 		for _, s := range render.ChallengeSources(c) {
 			fact.sources = append(fact.sources, sourceFact{s, r.observeSource(ctx, ep.Namespace, s)})
 		}
@@ -72,12 +84,21 @@ func (r *Reconciler) observeSource(ctx context.Context, namespace string, s rend
 	if s.Secret != "" {
 		return r.observeSecret(ctx, namespace, s.Secret, s.Keys()...)
 	}
-	seen := get(ctx, r.live, namespace, s.ConfigMap, &corev1.ConfigMap{})
+	return r.observeBundle(ctx, namespace, s.ConfigMap, s.Keys()...)
+}
+
+// observeBundle reads a ConfigMap of the user's own, with CA certificates.
+func (r *Reconciler) observeBundle(ctx context.Context, namespace, name string, keys ...string) secretFact {
+	seen := get(ctx, r.live, namespace, name, &corev1.ConfigMap{})
 	if seen.value == nil {
 		return secretFact{err: seen.err}
 	}
 	lacks := func(key string) bool { return strings.TrimSpace(seen.value.Data[key]) == "" }
-	return secretFact{found: true, hasKeys: !slices.ContainsFunc(s.Keys(), lacks), version: version(seen.value)}
+	fact := secretFact{found: true, hasKeys: !slices.ContainsFunc(keys, lacks), version: version(seen.value)}
+	for _, key := range keys {
+		fact.findings = append(fact.findings, sentences(pkifacts.ReadBundle([]byte(seen.value.Data[key])).FindingsAt(r.clock.Now()))...)
+	}
+	return fact
 }
 
 // usableChallenges are those that have what they need. One that could not be read
@@ -99,14 +120,20 @@ func isConfigured(config *raconfig.Config, name string) bool {
 // challengeProblem is the first thing that a challenge lacks.
 func challengeProblem(namespace string, fact challengeFact) (metav1.Condition, bool) {
 	for _, s := range fact.sources {
-		if c, bad := s.problem(namespace, fact.challenge.Name); bad {
+		if c, bad := s.problem(namespace, "challenge "+fact.challenge.Name); bad {
+			return c, true
+		}
+	}
+	for _, credential := range fact.credentials {
+		if c, bad := credential.problem(namespace, fact.challenge.Name); bad {
 			return c, true
 		}
 	}
 	return metav1.Condition{}, false
 }
 
-func (s sourceFact) problem(namespace, challenge string) (metav1.Condition, bool) {
+// problem names the source and what it is for.
+func (s sourceFact) problem(namespace, owner string) (metav1.Condition, bool) {
 	const accepted = v1alpha1.ConditionAccepted
 	what, reason := "Secret "+s.Secret, v1alpha1.ReasonChallengeSecretNotFound
 	if s.ConfigMap != "" {
@@ -114,16 +141,16 @@ func (s sourceFact) problem(namespace, challenge string) (metav1.Condition, bool
 	}
 	switch {
 	case s.seen.err != nil:
-		return conditions.Unknown(accepted, v1alpha1.ReasonReadFailed, fmt.Sprintf("%s of challenge %s could not be read; %s", what, challenge, tryAgain)), true
+		return conditions.Unknown(accepted, v1alpha1.ReasonReadFailed, fmt.Sprintf("%s of %s could not be read; %s", what, owner, tryAgain)), true
 	case !s.seen.found:
 		return conditions.False(accepted, reason, fmt.Sprintf(
-			"%s of challenge %s does not exist in namespace %s: create it, or correct the reference", what, challenge, namespace)), true
+			"%s of %s does not exist in namespace %s: create it, or correct the reference", what, owner, namespace)), true
 	case !s.seen.hasKeys:
 		return conditions.False(accepted, reason, fmt.Sprintf(
-			"%s of challenge %s needs the keys %s, and one is missing or empty: add it, or correct the reference", what, challenge, strings.Join(s.Keys(), ", "))), true
+			"%s of %s needs the keys %s, and one is missing or empty: add it, or correct the reference", what, owner, strings.Join(s.Keys(), ", "))), true
 	case !s.allowed():
 		return conditions.False(accepted, v1alpha1.ReasonChallengeSecretNotLabelled, fmt.Sprintf(
-			"%s of challenge %s would be sent to a service, and lacks the label that allows it: label it %s=true", what, challenge, v1alpha1.LabelChallengeCredentials)), true
+			"%s of %s would be sent to a service, and lacks the label that allows it: label it %s=true", what, owner, v1alpha1.LabelChallengeCredentials)), true
 	}
 	return metav1.Condition{}, false
 }

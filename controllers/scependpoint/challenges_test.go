@@ -18,7 +18,7 @@ func hookChallenge() v1alpha1.Challenge {
 		return v1alpha1.WebhookTarget{
 			URL:            "https://hook.example.com/",
 			Authentication: []v1alpha1.WebhookAuthentication{v1alpha1.WebhookSignature},
-			SecretRef:      v1alpha1.LocalReference{Name: secret},
+			SecretRef:      &v1alpha1.LocalReference{Name: secret},
 		}
 	}
 	return v1alpha1.Challenge{Name: "hook", Type: v1alpha1.ChallengeWebhook, Webhook: &v1alpha1.WebhookChallenge{

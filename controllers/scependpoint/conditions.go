@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -11,6 +12,7 @@ import (
 	"github.com/scepter-pki/scepter/api/v1alpha1"
 	"github.com/scepter-pki/scepter/internal/apply"
 	"github.com/scepter-pki/scepter/internal/conditions"
+	"github.com/scepter-pki/scepter/internal/render"
 )
 
 // counted are the conditions that make up Ready, in the order in which a person
@@ -27,25 +29,29 @@ var counted = []string{
 // the endpoint, or an object whose name is in the way.
 var stalledBy = sets.New(
 	v1alpha1.ReasonIssuersDiffer,
+	v1alpha1.ReasonModeCannot,
+	v1alpha1.ReasonUnsupportedIssuer,
 	v1alpha1.ReasonCredentialPurpose,
 	v1alpha1.ReasonScaledToZero,
+	v1alpha1.ReasonHostConflict,
 	v1alpha1.ReasonNotOwned,
+	v1alpha1.ReasonContested,
 )
 
 const tryAgain = "the operator's log says why, and it tries again"
 
 // endpointConditions computes the complete set, from observations only.
-func endpointConditions(ep *v1alpha1.ScepEndpoint, seen *observation, p *plan, d *done) []metav1.Condition {
+func endpointConditions(ep *v1alpha1.ScepEndpoint, seen *observation, p *plan, d *done, now time.Time) []metav1.Condition {
 	conds := []metav1.Condition{
-		accepted(ep, seen),
-		seen.issuer.Condition(),
-		orWriteFailure(credentialReady(ep, seen, p), d, v1alpha1.ConditionCredentialReady),
-		orWriteFailure(serversAvailable(ep, seen, p), d, v1alpha1.ConditionServersAvailable),
+		accepted(ep, seen, now),
+		orTrial(issuerReady(ep, seen, authoritiesOf(seen, p.config, issuingCA(ep, seen, now)), now), ep, p.trials),
+		orWriteFailure(orClientTrouble(credentialReady(ep, seen, p), seen, p), d, v1alpha1.ConditionCredentialReady),
+		orWriteFailure(orHeld(serversAvailable(ep, seen, p), p), d, v1alpha1.ConditionServersAvailable),
 		orWriteFailure(exposed(ep, seen), d, v1alpha1.ConditionExposed),
 		challengesStored(ep),
 		openToAnyone(ep),
 		longURLs(ep, seen),
-		enrolling(seen),
+		orDependency(orBroken(orMistaken(orCanary(enrolling(ep, seen, now), ep, seen), ep, seen), seen.funnel.breaks), ep, seen),
 	}
 	ready := conditions.Summarise(conds, counted...)
 	if ep.Spec.Suspend {
@@ -61,6 +67,7 @@ var conditionOf = map[string]string{
 	"Ingress":      v1alpha1.ConditionExposed,
 	"HTTPRoute":    v1alpha1.ConditionExposed,
 	"TLSRoute":     v1alpha1.ConditionExposed,
+	"ListenerSet":  v1alpha1.ConditionExposed,
 	"Certificate":  v1alpha1.ConditionExposed,
 }
 
@@ -82,6 +89,10 @@ func writeFailure(conditionType string, o apply.Outcome) metav1.Condition {
 	var notOwned *apply.NotOwnedError
 	if errors.As(o.Err, &notOwned) {
 		return conditions.False(conditionType, v1alpha1.ReasonNotOwned, notOwned.Error())
+	}
+	var contested *apply.ContestedError
+	if errors.As(o.Err, &contested) {
+		return conditions.False(conditionType, v1alpha1.ReasonContested, contested.Error())
 	}
 	message := o.Err.Error()
 	if o.Object.Kind == "Secret" {
@@ -105,35 +116,36 @@ func openToAnyone(ep *v1alpha1.ScepEndpoint) metav1.Condition {
 // challengesStored tells that passwords lie readable in stored CertificateRequests.
 func challengesStored(ep *v1alpha1.ScepEndpoint) metav1.Condition {
 	const stored = v1alpha1.ConditionChallengesStored
-	var names []string
+	if render.IsDirect(ep) {
+		return conditions.False(stored, v1alpha1.ReasonNoStaticChallenge, "signers issue, so no CertificateRequest holds a password: nothing to do")
+	}
+	kept := map[string][]string{}
 	for _, c := range ep.Spec.Challenges {
-		if c.Type == v1alpha1.ChallengeStatic {
-			names = append(names, c.Name)
-		}
+		reason := reusable(c)
+		kept[reason] = append(kept[reason], c.Name)
 	}
-	if len(names) == 0 {
-		return conditions.False(stored, v1alpha1.ReasonNoStaticChallenge, "no challenge is Static: nothing to do")
+	const who = "whoever may read CertificateRequests in this namespace can read "
+	static, service := kept[v1alpha1.ReasonStaticChallenge], kept[v1alpha1.ReasonServiceChallenge]
+	switch {
+	case len(static) > 0:
+		return conditions.True(stored, v1alpha1.ReasonStaticChallenge, who+"the password of: "+bounded(append(static, service...)))
+	case len(service) > 0:
+		return conditions.True(stored, v1alpha1.ReasonServiceChallenge, fmt.Sprintf(
+			"%sthe passwords that devices brought for: %s; whether one is good once more is decided by the service, or by rekeyWindow", who, bounded(service)))
 	}
-	return conditions.True(stored, v1alpha1.ReasonStaticChallenge, fmt.Sprintf(
-		"whoever may read CertificateRequests in this namespace can read the password of: %s", bounded(names)))
+	return conditions.False(stored, v1alpha1.ReasonNoStaticChallenge, "no password is good once more: nothing to do")
 }
 
-// enrolling mirrors the fate of the newest CertificateRequest that has ended.
-func enrolling(seen *observation) metav1.Condition {
-	const enrolling = v1alpha1.ConditionEnrolling
-	if seen.requests.err != nil {
-		return conditions.Unknown(enrolling, v1alpha1.ReasonReadFailed, "CertificateRequests could not be listed; "+tryAgain)
+// reusable is why a password may be good once more that was used for a request; "": it is not.
+func reusable(c v1alpha1.Challenge) string {
+	rekeys := c.OneTime != nil && c.OneTime.RekeyWindow != nil && c.OneTime.RekeyWindow.Duration > 0
+	switch {
+	case c.Type == v1alpha1.ChallengeStatic:
+		return v1alpha1.ReasonStaticChallenge
+	case c.Type == v1alpha1.ChallengeWebhook, c.Type == v1alpha1.ChallengeIntune, rekeys:
+		return v1alpha1.ReasonServiceChallenge
 	}
-	for _, request := range newestFirst(*seen.requests.value) {
-		if message, failed := failure(request); failed {
-			return conditions.False(enrolling, v1alpha1.ReasonRequestsFailing, fmt.Sprintf(
-				"the latest CertificateRequest was not granted: %s; see the issuer or the approver", strings.TrimRight(message, ". ")))
-		}
-		if hasEnded(request) {
-			return conditions.True(enrolling, v1alpha1.ReasonSucceeded, "the latest CertificateRequest was granted")
-		}
-	}
-	return conditions.Unknown(enrolling, v1alpha1.ReasonNoRequests, "no device has enrolled yet: send one to the URL in status.urls")
+	return ""
 }
 
 // maxNamed is how many names a message lists.

@@ -23,18 +23,18 @@ func exposed(ep *v1alpha1.ScepEndpoint, seen *observation) metav1.Condition {
 	if c, bad := adminProblem(ep, seen); bad {
 		return c
 	}
-	if exposure.Ingress == nil && exposure.Gateway == nil {
-		return conditions.True(exposed, v1alpha1.ReasonNotExposed, fmt.Sprintf(
-			"only the Service %s leads to the servers: set exposure.ingress or exposure.gateway to have a route", render.ChildName(ep.Name)))
+	if exposure.Ingress == nil && exposure.Gateway == nil && exposure.Service == nil {
+		return withPage(ep, seen, conditions.True(exposed, v1alpha1.ReasonNotExposed, fmt.Sprintf(
+			"only the Service %s leads to the servers: set exposure.ingress, exposure.gateway or exposure.service to have a way in from outside", render.ChildName(ep.Name))))
 	}
 	for _, check := range []func(*v1alpha1.ScepEndpoint, *observation) (metav1.Condition, bool){
-		ingressProblem, gatewayProblem, tlsProblem, routeProblem,
+		hostProblem, ingressProblem, gatewayProblem, tlsProblem, routeProblem, programmedProblem, serviceProblem, foreignProblem, probeProblem, canaryOnTheWay,
 	} {
 		if c, bad := check(ep, seen); bad {
 			return c
 		}
 	}
-	return conditions.True(exposed, v1alpha1.ReasonSucceeded, "routes and TLS certificates are in place")
+	return withPage(ep, seen, conditions.True(exposed, v1alpha1.ReasonSucceeded, "routes and TLS certificates are in place"+probedWell(ep, seen)))
 }
 
 // adminProblem says what keeps management systems from minting challenges.
@@ -47,7 +47,14 @@ func adminProblem(ep *v1alpha1.ScepEndpoint, seen *observation) (metav1.Conditio
 	if problem := adminTLSProblem(admin, seen.exposure.adminTLS); problem != "" {
 		return conditions.False(exposed, v1alpha1.ReasonTLSNotReady, fmt.Sprintf("TLS of exposure.admin, %s: %s", admin.Host, problem)), true
 	}
-	basic := seen.exposure.adminBasic
+	if c, bad := adminBasicProblem(admin, seen.exposure.adminBasic); bad {
+		return c, true
+	}
+	return adminClientsProblem(admin, seen.exposure.adminClients)
+}
+
+func adminBasicProblem(admin *v1alpha1.AdminExposure, basic secretFact) (metav1.Condition, bool) {
+	const exposed = v1alpha1.ConditionExposed
 	switch {
 	case admin.BasicAuthRef == nil || basic.hasKeys:
 		return metav1.Condition{}, false
@@ -56,6 +63,19 @@ func adminProblem(ep *v1alpha1.ScepEndpoint, seen *observation) (metav1.Conditio
 	}
 	return conditions.False(exposed, v1alpha1.ReasonBasicAuthNotFound, fmt.Sprintf(
 		"Secret %s of exposure.admin does not exist or lacks username or password: create it with type kubernetes.io/basic-auth", admin.BasicAuthRef.Name)), true
+}
+
+func adminClientsProblem(admin *v1alpha1.AdminExposure, bundle secretFact) (metav1.Condition, bool) {
+	const exposed = v1alpha1.ConditionExposed
+	if admin.ClientCertificates == nil || bundle.hasKeys {
+		return metav1.Condition{}, false
+	}
+	ref := admin.ClientCertificates.CARef
+	if bundle.err != nil {
+		return conditions.Unknown(exposed, v1alpha1.ReasonReadFailed, fmt.Sprintf("ConfigMap %s of exposure.admin could not be read; %s", ref.Name, tryAgain)), true
+	}
+	return conditions.False(exposed, v1alpha1.ReasonCABundleNotFound, fmt.Sprintf(
+		"ConfigMap %s of exposure.admin.clientCertificates does not exist or lacks %s: put the callers' CA certificates there in PEM", ref.Name, ref.Key)), true
 }
 
 func adminTLSProblem(admin *v1alpha1.AdminExposure, secret secretFact) string {
@@ -78,6 +98,8 @@ func ingressProblem(ep *v1alpha1.ScepEndpoint, seen *observation) (metav1.Condit
 		return metav1.Condition{}, false
 	case seen.exposure.ingressClass.err != nil:
 		return conditions.Unknown(exposed, v1alpha1.ReasonReadFailed, "the IngressClass could not be read; "+tryAgain), true
+	case implementation(ep, seen).Classless:
+		return metav1.Condition{}, false
 	case ingress.ClassName == nil:
 		return conditions.False(exposed, v1alpha1.ReasonIngressClassNotFound,
 			"no IngressClass is the cluster's default: name one in exposure.ingress.className, or install an ingress controller"), true
@@ -89,9 +111,9 @@ func ingressProblem(ep *v1alpha1.ScepEndpoint, seen *observation) (metav1.Condit
 func gatewayProblem(ep *v1alpha1.ScepEndpoint, seen *observation) (metav1.Condition, bool) {
 	missing := ""
 	switch {
-	case route.HTTPRoute(ep) != nil && !seen.exposure.gatewayKinds.HTTPRoute:
+	case route.HTTPRoute(ep, nil) != nil && !seen.exposure.gatewayKinds.HTTPRoute:
 		missing = "HTTPRoute"
-	case route.TLSRoute(ep) != nil && !seen.exposure.gatewayKinds.TLSRoute:
+	case route.TLSRoute(ep, nil) != nil && !seen.exposure.gatewayKinds.TLSRoute:
 		missing = "TLSRoute"
 	default:
 		return metav1.Condition{}, false
@@ -157,27 +179,30 @@ func routeProblem(ep *v1alpha1.ScepEndpoint, seen *observation) (metav1.Conditio
 	if gateway == nil {
 		return metav1.Condition{}, false
 	}
-	verdicts := map[v1alpha1.GatewayParentReference]string{}
-	for _, ref := range gateway.ParentRefs {
-		verdicts[ref] = "no Gateway controller has answered"
+	parents := route.Parents(ep, listenerSets(routed(ep, seen), &seen.exposure))
+	verdicts := map[route.Parent]string{}
+	for _, parent := range parents {
+		verdicts[parent] = noController
 	}
-	if route.HTTPRoute(ep) != nil {
-		if c, bad := judgeRoute("HTTPRoute", seen.exposure.httpRoute.err, httpRouteStatus(seen), gateway.ParentRefs, verdicts); bad {
+	if route.HTTPRoute(ep, nil) != nil {
+		if c, bad := judgeRoute("HTTPRoute", seen.exposure.httpRoute.err, httpRouteStatus(seen), parents, verdicts); bad {
 			return c, true
 		}
 	}
-	if route.TLSRoute(ep) != nil {
-		if c, bad := judgeRoute("TLSRoute", seen.exposure.tlsRoute.err, tlsRouteStatus(seen), gateway.ParentRefs, verdicts); bad {
+	if route.TLSRoute(ep, nil) != nil {
+		if c, bad := judgeRoute("TLSRoute", seen.exposure.tlsRoute.err, tlsRouteStatus(seen), parents, verdicts); bad {
 			return c, true
 		}
 	}
-	for _, ref := range gateway.ParentRefs {
-		if verdicts[ref] != "" {
-			return notAccepted(fmt.Sprintf("Gateway %s: %s", ref.Name, verdicts[ref])), true
+	for _, parent := range parents {
+		if verdicts[parent] != "" {
+			return notAccepted(fmt.Sprintf("%s: %s", parent, verdicts[parent])), true
 		}
 	}
 	return metav1.Condition{}, false
 }
+
+const noController = "no Gateway controller has answered"
 
 // routeStatus is what a route of either kind shows; nil while it does not exist.
 type routeStatus struct {
@@ -205,7 +230,7 @@ func tlsRouteStatus(seen *observation) *routeStatus {
 // judgeRoute notes for each parent what it says of a route (empty: accepted), and
 // complains if no parent accepts it.
 func judgeRoute(
-	kind string, err error, status *routeStatus, refs []v1alpha1.GatewayParentReference, verdicts map[v1alpha1.GatewayParentReference]string,
+	kind string, err error, status *routeStatus, parents []route.Parent, verdicts map[route.Parent]string,
 ) (metav1.Condition, bool) {
 	switch {
 	case err != nil:
@@ -214,15 +239,15 @@ func judgeRoute(
 		return notAccepted(kind + " is being made"), true
 	}
 	accepted, last := false, ""
-	for _, ref := range refs {
-		verdict := status.verdict(ref)
+	for _, parent := range parents {
+		verdict := status.verdict(parent)
 		if verdict == "" {
 			accepted = true
 		} else {
 			last = verdict
 		}
-		if verdicts[ref] != "" {
-			verdicts[ref] = verdict
+		if verdicts[parent] != "" {
+			verdicts[parent] = verdict
 		}
 	}
 	if !accepted {
@@ -236,9 +261,9 @@ func notAccepted(message string) metav1.Condition {
 }
 
 // verdict is empty if a parent has accepted the route as it is now.
-func (s *routeStatus) verdict(ref v1alpha1.GatewayParentReference) string {
+func (s *routeStatus) verdict(parent route.Parent) string {
 	for i := range s.parents {
-		if !s.isParent(s.parents[i].ParentRef, ref) {
+		if !s.isParent(s.parents[i].ParentRef, parent) {
 			continue
 		}
 		for _, want := range []gatewayv1.RouteConditionType{gatewayv1.RouteConditionAccepted, gatewayv1.RouteConditionResolvedRefs} {
@@ -252,41 +277,13 @@ func (s *routeStatus) verdict(ref v1alpha1.GatewayParentReference) string {
 		}
 		return ""
 	}
-	return "no Gateway controller has answered"
+	return noController
 }
 
-func (s *routeStatus) isParent(have gatewayv1.ParentReference, ref v1alpha1.GatewayParentReference) bool {
-	namespace := ref.Namespace
-	if namespace == "" {
-		namespace = s.namespace
+func (s *routeStatus) isParent(have gatewayv1.ParentReference, want route.Parent) bool {
+	return want == route.Parent{
+		Kind: string(ptr.Deref(have.Kind, "Gateway")), Name: string(have.Name),
+		Namespace:   string(ptr.Deref(have.Namespace, gatewayv1.Namespace(s.namespace))),
+		SectionName: string(ptr.Deref(have.SectionName, "")),
 	}
-	return string(have.Name) == ref.Name &&
-		string(ptr.Deref(have.Namespace, gatewayv1.Namespace(s.namespace))) == namespace &&
-		string(ptr.Deref(have.SectionName, "")) == ref.SectionName
-}
-
-// longURLs gives the verdict on SCEP over GET for the ingress implementation.
-func longURLs(ep *v1alpha1.ScepEndpoint, seen *observation) metav1.Condition {
-	const long = v1alpha1.ConditionLongURLs
-	exposure := ep.Spec.Exposure
-	switch {
-	case exposure.Ingress == nil && exposure.Gateway == nil:
-		return conditions.True(long, v1alpha1.ReasonSucceeded, "the servers take URLs of 64 KiB")
-	case exposure.Ingress == nil:
-		return conditions.Unknown(long, v1alpha1.ReasonLongURLsUnproven,
-			"nothing is known of the Gateway's limit: see that it lets URLs of 64 KiB through, for devices that send requests by GET")
-	}
-	i := implementation(seen)
-	switch i.URLs {
-	case route.URLsPass:
-		return conditions.True(long, v1alpha1.ReasonSucceeded, i.Name+" lets URLs of 64 KiB through as installed")
-	case route.URLsNeedSetting:
-		return conditions.False(long, v1alpha1.ReasonLongURLsUnproven, fmt.Sprintf(
-			"%s lets URLs of %d bytes through as installed; for devices that send requests by GET its administrator sets %s", i.Name, i.LimitBytes, i.Setting))
-	case route.URLsLimited:
-		return conditions.False(long, v1alpha1.ReasonLongURLsUnproven, fmt.Sprintf(
-			"%s lets URLs of %d bytes through and no setting raises that: devices that send long requests by GET need another way in", i.Name, i.LimitBytes))
-	}
-	return conditions.Unknown(long, v1alpha1.ReasonLongURLsUnproven, fmt.Sprintf(
-		"nothing is known of the limit of %s: see that it lets URLs of 64 KiB through, for devices that send requests by GET", i.Name))
 }

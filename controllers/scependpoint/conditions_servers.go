@@ -2,7 +2,9 @@ package scependpoint
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -12,6 +14,7 @@ import (
 	"github.com/scepter-pki/scepter/api/v1alpha1"
 	"github.com/scepter-pki/scepter/internal/conditions"
 	"github.com/scepter-pki/scepter/internal/render"
+	"github.com/scepter-pki/scepter/internal/rotation"
 )
 
 // credentialReady says whether the servers have a valid RA credential to show.
@@ -21,30 +24,73 @@ func credentialReady(ep *v1alpha1.ScepEndpoint, seen *observation, p *plan) meta
 	name := render.CredentialName(ep)
 	credential := seen.credential.value
 	switch {
-	case seen.credential.err != nil || seen.keyring.err != nil || seen.config.err != nil:
+	case seen.credential.err != nil || seen.keyring.err != nil || seen.config.err != nil || earlierUnread(seen):
 		return conditions.Unknown(ready, v1alpha1.ReasonReadFailed, fmt.Sprintf("RACredential %s or its keyring could not be read; %s", name, tryAgain))
 	case credential == nil && ep.Spec.RACredentialRef == nil:
 		return conditions.False(ready, v1alpha1.ReasonProgressing, fmt.Sprintf("RACredential %s is being made", name))
 	case credential == nil:
 		return conditions.False(ready, v1alpha1.ReasonCredentialNotFound, fmt.Sprintf(
-			"RACredential %s does not exist in namespace %s: create it, or leave raCredentialRef out to have one made", name, ep.Namespace))
+			"RACredential %s does not exist in namespace %s: create it, or leave raCredentialRef out to have one made%s", name, ep.Namespace, meanwhile(p, name)))
 	case credential.Spec.Purpose != v1alpha1.PurposeRA:
 		return conditions.False(ready, v1alpha1.ReasonCredentialPurpose, fmt.Sprintf(
-			"RACredential %s is of purpose %s: name one of purpose RA", name, credential.Spec.Purpose))
-	case p.rollover.expired:
+			"RACredential %s is of purpose %s: name one of purpose RA%s", name, credential.Spec.Purpose, meanwhile(p, name)))
+	case p.rollover.Stage == rotation.StageExpired:
 		return conditions.False(ready, v1alpha1.ReasonExpired, fmt.Sprintf(
 			"every generation of RACredential %s has expired: %s", name, whyNotReady(credential)))
-	case p.rollover.active == "" || findUsable(seen, p) == nil:
+	case p.rollover.Stage == rotation.StageNone, p.rollover.Credential != name && p.rollover.Next == "":
 		return conditions.False(ready, v1alpha1.ReasonCredentialNotReady, fmt.Sprintf(
-			"RACredential %s has no usable generation: %s", name, whyNotReady(credential)))
-	case p.rollover.next != "":
-		return conditions.True(ready, v1alpha1.ReasonRollingOver, rollingOver(p))
+			"RACredential %s has no usable generation: %s%s", name, whyNotReady(credential), meanwhile(p, name)))
 	}
-	return conditions.True(ready, v1alpha1.ReasonSucceeded, fmt.Sprintf("generation %s of RACredential %s is shown", p.rollover.active, name))
+	return switching(seen, p.rollover)
 }
 
-func findUsable(seen *observation, p *plan) *v1alpha1.CredentialGeneration {
-	return findGeneration(seen.credential.value.Status.Generations, p.rollover.active)
+func earlierUnread(seen *observation) bool {
+	return slices.ContainsFunc(seen.earlier, func(c credentialFact) bool { return c.err() != nil })
+}
+
+// meanwhile says what serves while the RACredential that is referred to cannot.
+func meanwhile(p *plan, name string) string {
+	if p.rollover.Active == "" || p.rollover.Credential == name {
+		return ""
+	}
+	return fmt.Sprintf("; meanwhile generation %s of RACredential %s is shown", p.rollover.Active, p.rollover.Credential)
+}
+
+// switching says how far a rollover is; in each stage something is shown that serves.
+func switching(seen *observation, to *rotation.SwitchPlan) metav1.Condition {
+	const ready = v1alpha1.ConditionCredentialReady
+	switch to.Stage {
+	case rotation.StageLoading:
+		return conditions.True(ready, v1alpha1.ReasonRollingOver, fmt.Sprintf("%s; it is shown when all hold it, or else at %s", held(to), at(to.Deadline)))
+	case rotation.StageStuck:
+		return conditions.True(ready, v1alpha1.ReasonRolloverStuck, fmt.Sprintf("%s, which takes too long: %s. Until then, %s at the latest, the earlier one stays",
+			held(to), whyStuck(seen, to), at(to.Deadline)))
+	case rotation.StageForced:
+		return conditions.True(ready, v1alpha1.ReasonRolloverForced, fmt.Sprintf(
+			"generation %s of RACredential %s is shown, but these servers have not loaded it: %s. Devices that come to them may be refused: see their logs, or delete the pods, and new ones take their place",
+			to.Active, to.Credential, bounded(to.Missing)))
+	}
+	return conditions.True(ready, v1alpha1.ReasonSucceeded, fmt.Sprintf("generation %s of RACredential %s is shown", to.Active, to.Credential))
+}
+
+func held(to *rotation.SwitchPlan) string {
+	next := to.Next
+	if to.NextCredential != to.Credential {
+		next += " of RACredential " + to.NextCredential
+	}
+	return fmt.Sprintf("generation %s is shown; %s is held by %d/%d servers, missing: %s", to.Active, next, to.Held, to.Of, bounded(to.Missing))
+}
+
+func at(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+func whyStuck(seen *observation, to *rotation.SwitchPlan) string {
+	switch d := seen.deployment.value; {
+	case d != nil && d.Spec.Paused:
+		return fmt.Sprintf("Deployment %s is paused: resume it", d.Name)
+	case len(to.NotMounted) > 0:
+		return "the Deployment has not replaced servers that do not mount this RACredential's keyring: see ServersAvailable"
+	}
+	return "no server that answers has loaded it: see the events of the pods, and the kubelet's logs"
 }
 
 func whyNotReady(credential *v1alpha1.RACredential) string {
@@ -53,11 +99,6 @@ func whyNotReady(credential *v1alpha1.RACredential) string {
 		return "wait for it, or see its conditions"
 	}
 	return strings.TrimRight(c.Message, ". ")
-}
-
-func rollingOver(p *plan) string {
-	return fmt.Sprintf("generation %s is shown; %s is held by %d/%d servers, missing: %s; it is shown when all hold it",
-		p.rollover.active, p.rollover.next, p.rollover.held, p.rollover.of, bounded(p.rollover.missing))
 }
 
 // serversAvailable says whether enough servers serve the current configuration:
@@ -77,46 +118,63 @@ func serversAvailable(ep *v1alpha1.ScepEndpoint, seen *observation, p *plan) met
 	case deployment == nil:
 		return conditions.False(available, v1alpha1.ReasonProgressing, "the servers are being started")
 	}
-	if c, bad := rolloutProblem(deployment, *seen.replicas.value, wanted); bad {
+	if c, bad := rolloutProblem(raCrew, deployment, *seen.replicas.value, wanted); bad {
 		return c
 	}
-	return configLoaded(*seen.replicas.value, p, needed(wanted))
+	loaded := configLoaded(raCrew, *seen.replicas.value, p, needed(wanted))
+	if ep = effective(ep, seen); loaded.Status != metav1.ConditionTrue || !render.IsDirect(ep) {
+		return loaded
+	}
+	return signersAvailable(ep, seen, p)
 }
+
+// crew is how messages call those of whom there are several.
+type crew string
+
+const (
+	raCrew     crew = "server"
+	signerCrew crew = "signer"
+)
 
 func needed(wanted int32) int { return max(1, int(wanted)-1) }
 
-func rolloutProblem(d *appsv1.Deployment, replicas []replica, wanted int32) (metav1.Condition, bool) {
+func rolloutProblem(who crew, d *appsv1.Deployment, replicas []replica, wanted int32) (metav1.Condition, bool) {
 	const available = v1alpha1.ConditionServersAvailable
-	if c, bad := deploymentFailure(d, replicas); bad {
+	if c, bad := deploymentFailure(who, d, replicas); bad {
 		return c, true
 	}
 	if d.Status.ObservedGeneration < d.Generation || d.Status.UpdatedReplicas < wanted {
 		return conditions.False(available, v1alpha1.ReasonProgressing, fmt.Sprintf(
-			"%d of %d servers run the current revision%s", d.Status.UpdatedReplicas, wanted, waitingFor(replicas))), true
+			"%d of %d %ss run the current revision%s", d.Status.UpdatedReplicas, wanted, who, waitingFor(replicas))), true
 	}
 	if int(d.Status.AvailableReplicas) < needed(wanted) {
 		return conditions.False(available, v1alpha1.ReasonServersUnavailable, fmt.Sprintf(
-			"%d of %d servers are available%s; see their events and logs", d.Status.AvailableReplicas, wanted, waitingFor(replicas))), true
+			"%d of %d %ss are available%s; see their events and logs", d.Status.AvailableReplicas, wanted, who, waitingFor(replicas))), true
 	}
 	return metav1.Condition{}, false
 }
 
 // deploymentFailure repeats what Kubernetes says of a rollout that does not go on: a quota, say.
-func deploymentFailure(d *appsv1.Deployment, replicas []replica) (metav1.Condition, bool) {
+func deploymentFailure(who crew, d *appsv1.Deployment, replicas []replica) (metav1.Condition, bool) {
 	for _, c := range d.Status.Conditions {
 		stuck := c.Type == appsv1.DeploymentProgressing && c.Status == corev1.ConditionFalse
 		if stuck || c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue {
 			return conditions.False(v1alpha1.ConditionServersAvailable, v1alpha1.ReasonServersUnavailable, fmt.Sprintf(
-				"the Deployment does not get on: %s%s; see the events of its pods", strings.TrimRight(c.Message, ". "), waitingFor(replicas))), true
+				"the Deployment of the %ss does not get on: %s%s; see the events of its pods", who, strings.TrimRight(c.Message, ". "), waitingFor(replicas))), true
 		}
 	}
 	return metav1.Condition{}, false
 }
 
+// waitingFor is what keeps a pod from serving, in the words of Kubernetes or its own: a new
+// one, say, that cannot use the configuration, and so does not take the place of another.
 func waitingFor(replicas []replica) string {
 	for _, r := range replicas {
-		if r.waiting != "" {
+		switch {
+		case r.waiting != "":
 			return ", a pod waits: " + r.waiting
+		case !r.ready && r.status != nil && len(r.status.Problems) > 0:
+			return ", a pod is not ready: " + r.status.Problems[0]
 		}
 	}
 	return ""
@@ -125,10 +183,10 @@ func waitingFor(replicas []replica) string {
 // configLoaded asks whether enough ready servers have loaded the configuration.
 // One that serves the current spec counts even while it loads what is not of the
 // spec's making, such as the next step of a rollover.
-func configLoaded(replicas []replica, p *plan, need int) metav1.Condition {
+func configLoaded(who crew, replicas []replica, p *plan, need int) metav1.Condition {
 	const available = v1alpha1.ConditionServersAvailable
 	var current, ready int
-	var behind, problems []string
+	var behind, problems, refused []string
 	for _, r := range replicas {
 		if !r.ready {
 			continue
@@ -139,18 +197,24 @@ func configLoaded(replicas []replica, p *plan, need int) metav1.Condition {
 			continue
 		}
 		behind = append(behind, r.name)
+		if why := refusal(r, p); why != "" {
+			refused = append(refused, why)
+		}
 		if r.status != nil {
 			problems = append(problems, r.status.Problems...)
 		}
 	}
 	switch {
+	case current >= need && len(refused) > 0:
+		return conditions.True(available, v1alpha1.ReasonConfigRefused, fmt.Sprintf(
+			"enough %ss have the current configuration, but one cannot use it and goes on with the last one that it could: %s", who, refused[0]))
 	case current >= need:
-		return conditions.True(available, v1alpha1.ReasonSucceeded, "enough servers serve the current configuration")
+		return conditions.True(available, v1alpha1.ReasonSucceeded, fmt.Sprintf("enough %ss have the current configuration", who))
 	case len(problems) > 0:
-		return conditions.False(available, v1alpha1.ReasonServersUnavailable, "a server cannot use the configuration: "+problems[0])
+		return conditions.False(available, v1alpha1.ReasonServersUnavailable, fmt.Sprintf("a %s cannot use the configuration: %s", who, problems[0]))
 	}
 	return conditions.False(available, v1alpha1.ReasonProgressing, fmt.Sprintf(
-		"%d of %d ready servers report the current configuration, missing: %s", current, ready, bounded(behind)))
+		"%d of %d ready %ss report the current configuration, missing: %s", current, ready, who, bounded(behind)))
 }
 
 func serves(r replica, p *plan) bool {

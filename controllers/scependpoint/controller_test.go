@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	acmev1 "github.com/cert-manager/cert-manager/pkg/apis/acme/v1"
 	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 	appsv1 "k8s.io/api/apps/v1"
@@ -18,6 +20,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -400,6 +403,7 @@ func TestExposureByIngress(t *testing.T) {
 
 func TestExposureByGateway(t *testing.T) {
 	f := newFixture(t)
+	edge := f.gateway("edge", "gateway.nginx.org/nginx-gateway-controller", httpListener("other.example.com"))
 	f.makeAll(func(ep *v1alpha1.ScepEndpoint) {
 		ep.Spec.Exposure.Hosts = []v1alpha1.Host{{Name: "scep.example.com", HTTP: v1alpha1.PlainHTTPEnabled}}
 		ep.Spec.Exposure.Gateway = &v1alpha1.GatewayExposure{ParentRefs: []v1alpha1.GatewayParentReference{{Name: "edge"}}, Mode: v1alpha1.GatewayHTTP}
@@ -419,7 +423,16 @@ func TestExposureByGateway(t *testing.T) {
 	accept(r.Generation - 1) // an answer about an earlier route does not count
 	f.waitFor(v1alpha1.ConditionExposed, metav1.ConditionFalse, v1alpha1.ReasonRouteNotAccepted, "has not looked at the route as it is now")
 	accept(r.Generation)
+	f.waitFor(v1alpha1.ConditionExposed, metav1.ConditionFalse, v1alpha1.ReasonGatewayNotProgrammed)
+	f.programmed(edge, edge.Generation)
 	f.waitFor(v1alpha1.ConditionExposed, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
+	f.waitFor(v1alpha1.ConditionLongURLs, metav1.ConditionFalse, v1alpha1.ReasonLongURLsUnproven, "NGINX Gateway Fabric", "SnippetsPolicy")
+	var ep v1alpha1.ScepEndpoint
+	f.get("corp", &ep)
+	way := ep.Status.Exposure[0]
+	if way.Name != "edge" || !slices.Equal(way.Addresses, []string{"192.0.2.90"}) || len(way.Advice) != 2 || !strings.Contains(way.Advice[1].Copy, "scep.example.com") {
+		t.Errorf("exposure: %+v", way)
+	}
 }
 
 func TestAFailedRequestShows(t *testing.T) {
@@ -474,4 +487,96 @@ func TestAForcedReconcileIsEchoed(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// An issuer that cannot sign what devices ask for is refused, whatever it says of itself.
+func TestUnsupportedIssuer(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.makeAll()
+	f.waitFor(v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
+	for _, config := range []certmanagerv1.IssuerConfig{
+		{SelfSigned: &certmanagerv1.SelfSignedIssuer{}},
+		{ACME: &acmev1.ACMEIssuer{Server: "https://acme.example.com", PrivateKey: cmmeta.SecretKeySelector{LocalObjectReference: cmmeta.LocalObjectReference{Name: "k"}}}},
+	} {
+		var issuer certmanagerv1.Issuer
+		f.get("corp-ca", &issuer)
+		issuer.Spec.IssuerConfig = config
+		if err := f.client.Update(t.Context(), &issuer); err != nil {
+			t.Fatal(err)
+		}
+		f.waitFor(v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonUnsupportedIssuer, "issuerRef")
+		f.waitFor(v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonUnsupportedIssuer)
+	}
+}
+
+// What the servers report of the records of enrolments becomes a condition.
+func TestServersTellOfTrouble(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.makeAll()
+	file, config := f.config()
+	f.servers.say(podIP(0), raconfig.ReplicaStatus{
+		ConfigHash: raconfig.Hash(file), ConfigGeneration: config.Endpoint.Generation, ActiveGeneration: config.ActiveGeneration,
+		HeldGenerations: []string{"gen1"}, Troubles: []raconfig.Trouble{{Kind: raconfig.TroubleRecordsFull, Last: time.Now(), Count: 1}},
+	})
+	f.change(func(ep *v1alpha1.ScepEndpoint) {
+		ep.Annotations = map[string]string{v1alpha1.AnnotationReconcile: "now"}
+	})
+	f.waitFor(v1alpha1.ConditionEnrolling, metav1.ConditionFalse, v1alpha1.ReasonRecordsFull, "ResourceQuota")
+	f.load(0, "gen1")
+	f.change(func(ep *v1alpha1.ScepEndpoint) {
+		ep.Annotations = map[string]string{v1alpha1.AnnotationReconcile: "again"}
+	})
+	f.waitFor(v1alpha1.ConditionEnrolling, metav1.ConditionUnknown, v1alpha1.ReasonNoRequests)
+}
+
+// TestAFieldThatIsFoughtOverIsContested plays somebody who changes the image each time it
+// was put back: after the third time the operator stops, and names him.
+func TestAFieldThatIsFoughtOverIsContested(t *testing.T) {
+	f := newFixture(t)
+	f.makeAll()
+	const theirs = "evil.example.com/ra"
+	for range 2 {
+		f.setImage(theirs)
+		testenv.Eventually(t, "the image to be put back", func(ctx context.Context) error { return f.imageIsNot(ctx, theirs) })
+	}
+	f.setImage(theirs)
+	f.waitFor(v1alpha1.ConditionServersAvailable, metav1.ConditionFalse, v1alpha1.ReasonContested,
+		"Deployment corp-ra", "somebody-else", "spec.template.spec.containers[ra].image")
+	f.waitFor(v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonContested)
+	if f.imageIsNot(t.Context(), theirs) == nil {
+		t.Error("the contested image was put back")
+	}
+	f.setImage("registry.example.com/ra:test")
+	testenv.Eventually(t, "the end of the contest", func(ctx context.Context) error {
+		var ep v1alpha1.ScepEndpoint
+		if err := f.client.Get(ctx, client.ObjectKey{Namespace: f.ns, Name: "corp"}, &ep); err != nil {
+			return err
+		}
+		if c := conditions.Find(ep.Status.Conditions, v1alpha1.ConditionServersAvailable); c == nil || c.Reason == v1alpha1.ReasonContested {
+			return fmt.Errorf("the condition: %+v", c)
+		}
+		return nil
+	})
+}
+
+func (f *fixture) setImage(image string) {
+	f.t.Helper()
+	patch := fmt.Sprintf(`{"spec": {"template": {"spec": {"containers": [{"name": "ra", "image": %q}]}}}}`, image)
+	d := &appsv1.Deployment{ObjectMeta: f.meta("corp-ra")}
+	if err := f.client.Patch(f.t.Context(), d, client.RawPatch(types.StrategicMergePatchType, []byte(patch)), client.FieldOwner("somebody-else")); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func (f *fixture) imageIsNot(ctx context.Context, image string) error {
+	var d appsv1.Deployment
+	if err := f.client.Get(ctx, client.ObjectKey{Namespace: f.ns, Name: "corp-ra"}, &d); err != nil {
+		return err
+	}
+	if d.Spec.Template.Spec.Containers[0].Image == image {
+		return fmt.Errorf("the image is %s", image)
+	}
+	return nil
 }

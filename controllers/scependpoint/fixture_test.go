@@ -25,15 +25,20 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-const testDay = 24 * time.Hour
+const (
+	testDay = 24 * time.Hour
+	// testPace makes 15 seconds between two looks half a second.
+	testPace = 30
+)
 
 // servers plays the registration authorities: it answers for them by pod address.
 type servers struct {
 	mu       sync.Mutex
 	statuses map[string]*raconfig.ReplicaStatus
+	signers  map[string]*raconfig.SignerStatus
 }
 
-func (s *servers) ReadStatus(_ context.Context, podIP string) (*raconfig.ReplicaStatus, error) {
+func (s *servers) ReadStatus(_ context.Context, podIP string, _ chosenProber) (*raconfig.ReplicaStatus, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if status, ok := s.statuses[podIP]; ok {
@@ -41,6 +46,22 @@ func (s *servers) ReadStatus(_ context.Context, podIP string) (*raconfig.Replica
 		return &answer, nil
 	}
 	return nil, errors.New("connection refused")
+}
+
+func (s *servers) ReadSignerStatus(_ context.Context, podIP string) (*raconfig.SignerStatus, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if status, ok := s.signers[podIP]; ok {
+		answer := *status
+		return &answer, nil
+	}
+	return nil, errors.New("connection refused")
+}
+
+func (s *servers) saySigner(podIP string, status raconfig.SignerStatus) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.signers[podIP] = &status
 }
 
 func (s *servers) say(podIP string, status raconfig.ReplicaStatus) {
@@ -57,14 +78,21 @@ type fixture struct {
 	servers *servers
 }
 
-func newFixture(t *testing.T) *fixture {
+func newFixture(t *testing.T, mods ...func(*Options)) *fixture {
 	t.Helper()
-	f := &fixture{t: t, ns: testenv.Namespace(t), client: testenv.Client(t), servers: &servers{statuses: map[string]*raconfig.ReplicaStatus{}}}
+	f := &fixture{t: t, ns: testenv.Namespace(t), client: testenv.Client(t), servers: &servers{
+		statuses: map[string]*raconfig.ReplicaStatus{}, signers: map[string]*raconfig.SignerStatus{},
+	}}
 	mgr := testenv.NewManager(t, f.ns)
-	r := New(mgr, Options{
-		Program:  render.Program{Image: "registry.example.com/ra:test", ClusterRole: "scepter-ra"},
+	options := Options{
+		Program:  render.Program{Image: "registry.example.com/ra:test", ClusterRole: "scepter-ra", DirectClusterRole: "scepter-ra-direct"},
 		Replicas: f.servers,
-	})
+	}
+	for _, mod := range mods {
+		mod(&options)
+	}
+	r := New(mgr, options)
+	r.pace = testPace
 	if err := r.SetupWithManager(mgr); err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +131,7 @@ func (f *fixture) endpoint(mods ...func(*v1alpha1.ScepEndpoint)) *v1alpha1.ScepE
 	ep := &v1alpha1.ScepEndpoint{
 		ObjectMeta: f.meta("corp"),
 		Spec: v1alpha1.ScepEndpointSpec{
-			Issuance:        v1alpha1.Issuance{IssuerRef: v1alpha1.IssuerReference{Name: "corp-ca"}, PendingAfter: metav1.Duration{Duration: 15 * time.Second}},
+			Issuance:        v1alpha1.Issuance{IssuerRef: v1alpha1.IssuerReference{Name: "corp-ca"}, Wait: metav1.Duration{Duration: 10 * time.Second}, PendingDeadline: metav1.Duration{Duration: time.Hour}},
 			RACredentialRef: &v1alpha1.LocalReference{Name: "ra"},
 			Templates:       []v1alpha1.EndpointTemplate{{Name: "device", TemplateRef: v1alpha1.LocalReference{Name: "device"}}},
 			Challenges: []v1alpha1.Challenge{{Name: "mdm", Type: v1alpha1.ChallengeStatic, Static: &v1alpha1.StaticChallenge{
@@ -119,7 +147,7 @@ func (f *fixture) endpoint(mods ...func(*v1alpha1.ScepEndpoint)) *v1alpha1.ScepE
 
 func (f *fixture) makeIssuer() {
 	f.t.Helper()
-	i := &certmanagerv1.Issuer{ObjectMeta: f.meta("corp-ca"), Spec: certmanagerv1.IssuerSpec{IssuerConfig: certmanagerv1.IssuerConfig{SelfSigned: &certmanagerv1.SelfSignedIssuer{}}}}
+	i := &certmanagerv1.Issuer{ObjectMeta: f.meta("corp-ca"), Spec: certmanagerv1.IssuerSpec{IssuerConfig: certmanagerv1.IssuerConfig{CA: &certmanagerv1.CAIssuer{SecretName: "corp-ca"}}}}
 	f.create(i)
 	setStatus(f, i, func(i *certmanagerv1.Issuer) {
 		i.Status.Conditions = []certmanagerv1.IssuerCondition{{Type: certmanagerv1.IssuerConditionReady, Status: cmmeta.ConditionTrue, Reason: "IsReady"}}
@@ -162,9 +190,10 @@ func (f *fixture) makeCredential(ids ...string) {
 	f.create(&v1alpha1.RACredential{
 		ObjectMeta: f.meta("ra"),
 		Spec: v1alpha1.RACredentialSpec{
-			Purpose: v1alpha1.PurposeRA, IssuerRef: v1alpha1.IssuerReference{Name: "corp-ca"},
+			Purpose: v1alpha1.PurposeRA, IssuerRef: &v1alpha1.IssuerReference{Name: "corp-ca"},
 			Key:      v1alpha1.CredentialKey{Algorithm: v1alpha1.RSAKey, Size: 2048},
 			Duration: metav1.Duration{Duration: 90 * testDay}, RenewBefore: metav1.Duration{Duration: 30 * testDay}, Overlap: metav1.Duration{Duration: 7 * testDay},
+			LoadTimeout: metav1.Duration{Duration: time.Minute},
 		},
 	}, &corev1.Secret{ObjectMeta: f.meta("ra-keyring")})
 	f.setGenerations(ids...)
@@ -245,8 +274,14 @@ func (f *fixture) readConfig(ctx context.Context) ([]byte, *raconfig.Config, err
 
 func (f *fixture) deploymentAvailable(n int) {
 	f.t.Helper()
+	f.available("corp-ra", n)
+}
+
+// available plays the Deployment controller.
+func (f *fixture) available(name string, n int) {
+	f.t.Helper()
 	var d appsv1.Deployment
-	f.get("corp-ra", &d)
+	f.get(name, &d)
 	setStatus(f, &d, func(d *appsv1.Deployment) {
 		count := int32(n)
 		d.Status.ObservedGeneration = d.Generation

@@ -46,5 +46,5 @@ func (g *gatewayWatch) ensure(kind schema.GroupVersionKind) bool {
 func (g *gatewayWatch) known() route.GatewayKinds {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return route.GatewayKinds{HTTPRoute: g.watched["HTTPRoute"], TLSRoute: g.watched["TLSRoute"]}
+	return route.GatewayKinds{HTTPRoute: g.watched["HTTPRoute"], TLSRoute: g.watched["TLSRoute"], ListenerSet: g.watched["ListenerSet"]}
 }

@@ -2,6 +2,7 @@ package scependpoint
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -9,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/scepter-pki/scepter/api/v1alpha1"
+	"github.com/scepter-pki/scepter/internal/remedy"
 )
 
 // collectTimeout bounds a scrape's look into the cache.
@@ -19,6 +21,22 @@ var (
 		"Whether a condition of a ScepEndpoint has a status (1) or not (0).", []string{"namespace", "name", "condition", "status"}, nil)
 	credentialDesc = prometheus.NewDesc("scepter_endpoint_racredential_not_after_timestamp_seconds",
 		"When the RA credential that a ScepEndpoint shows ends.", []string{"namespace", "name", "racredential"}, nil)
+	caDesc = prometheus.NewDesc("scepter_endpoint_ca_expiration_timestamp_seconds",
+		"When a certificate ends that devices of a ScepEndpoint are asked to trust.", []string{"namespace", "name", "role", "fingerprint"}, nil)
+	canaryDesc = prometheus.NewDesc("scepter_endpoint_canary_passed",
+		"Whether the exchanges like a device's that the servers of a ScepEndpoint try came to their end (1) or not (0).", []string{"namespace", "name", "level"}, nil)
+	brokenDesc = prometheus.NewDesc("scepter_endpoint_funnel_broken",
+		"Whether enrolments of a family of clients end at a hop (1) that they came to before.", []string{"namespace", "name", "family", "hop"}, nil)
+	uncollectedDesc = prometheus.NewDesc("scepter_endpoint_uncollected_certificates",
+		"Certificates of a ScepEndpoint that were issued and that no device has collected, at least.", []string{"namespace", "name"}, nil)
+	systemicDesc = prometheus.NewDesc("scepter_systemic_stop",
+		"1 while so many ScepEndpoints are not Ready for one reason that no servers are replaced to mend something, else 0.", nil, nil)
+	remediesDesc = prometheus.NewDesc("scepter_remedies",
+		"ScepEndpoints whose servers are being replaced to mend something.", nil, nil)
+	behindDesc = prometheus.NewDesc("scepter_rollout_endpoints_behind",
+		"ScepEndpoints whose servers run another image than they are to.", nil, nil)
+	stoppedDesc = prometheus.NewDesc("scepter_rollout_stopped",
+		"1 for each ScepEndpoint that does not serve with another image, so that no other gets it; absent where there is none.", []string{"namespace", "name"}, nil)
 	replicasDesc = prometheus.NewDesc("scepter_endpoint_replicas",
 		"Servers of a ScepEndpoint that exist.", []string{"namespace", "name"}, nil)
 )
@@ -26,6 +44,7 @@ var (
 // collector lists the endpoints from the cache at each scrape, so that no series
 // of an endpoint that is gone is left over. Only the leader answers.
 type collector struct {
+	ledger  *remedy.Ledger
 	reader  client.Reader
 	elected <-chan struct{}
 }
@@ -34,7 +53,15 @@ type collector struct {
 func (c *collector) Describe(to chan<- *prometheus.Desc) {
 	to <- conditionDesc
 	to <- credentialDesc
+	to <- caDesc
+	to <- brokenDesc
+	to <- uncollectedDesc
 	to <- replicasDesc
+	to <- canaryDesc
+	to <- systemicDesc
+	to <- remediesDesc
+	to <- behindDesc
+	to <- stoppedDesc
 }
 
 // Collect reports every endpoint as its status has it.
@@ -46,6 +73,7 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), collectTimeout)
 	defer cancel()
+	collectOutlook(c.ledger.Last(), to)
 	var list v1alpha1.ScepEndpointList
 	if err := c.reader.List(ctx, &list); err != nil {
 		to <- prometheus.NewInvalidMetric(conditionDesc, err)
@@ -53,6 +81,28 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	}
 	for i := range list.Items {
 		collect(&list.Items[i], to)
+	}
+}
+
+// collectOutlook tells what concerns more than one endpoint. Of a roll-out that stopped
+// there is a series for each endpoint that stops it.
+func collectOutlook(seen remedy.Outlook, to chan<- prometheus.Metric) {
+	gauge := func(desc *prometheus.Desc, value int, labels ...string) {
+		to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(value), labels...)
+	}
+	systemic := 0
+	if seen.Systemic.Active() {
+		systemic = 1
+	}
+	gauge(systemicDesc, systemic)
+	gauge(remediesDesc, seen.Remedies)
+	gauge(behindDesc, seen.Behind)
+	if !seen.Stopped {
+		return
+	}
+	for _, key := range seen.Wave {
+		namespace, name, _ := strings.Cut(key, "/")
+		gauge(stoppedDesc, 1, namespace, name)
 	}
 }
 
@@ -69,6 +119,24 @@ func collect(ep *v1alpha1.ScepEndpoint, to chan<- prometheus.Metric) {
 			}
 			gauge(conditionDesc, value, c.Type, string(status))
 		}
+	}
+	if probes := ep.Status.Probes; probes != nil && probes.Canary != nil {
+		passed := 0.0
+		if probes.Canary.Result == v1alpha1.CanaryPassed {
+			passed = 1
+		}
+		gauge(canaryDesc, passed, string(probes.Canary.Level))
+	}
+	if funnel := ep.Status.Funnel; funnel != nil {
+		for _, b := range funnel.Breaks {
+			gauge(brokenDesc, 1, b.Family, string(b.Hop))
+		}
+	}
+	if owed := ep.Status.Uncollected; owed != nil {
+		gauge(uncollectedDesc, float64(owed.Count))
+	}
+	for _, c := range ep.Status.CA {
+		gauge(caDesc, float64(c.NotAfter.Unix()), string(c.Role), c.Fingerprints.SHA256)
 	}
 	if shown := ep.Status.RACredential; shown != nil && shown.NotAfter != nil {
 		gauge(credentialDesc, float64(shown.NotAfter.Unix()), shown.Name)

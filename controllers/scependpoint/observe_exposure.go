@@ -20,11 +20,21 @@ func (r *Reconciler) observeExposure(ctx context.Context, ep *v1alpha1.ScepEndpo
 		certificates: map[string]read[certmanagerv1.Certificate]{},
 		secrets:      map[string]secretFact{},
 	}
+	facts.lost = r.observeLostHosts(ctx, ep)
 	if ep.Spec.Exposure.Ingress != nil {
 		facts.ingressClass = r.observeIngressClass(ctx, ep.Spec.Exposure.Ingress)
+		facts.raised = r.raised(implementation(ep, &observation{exposure: facts}).ID)
+		for _, name := range []string{render.ChildName(ep.Name), render.TLSOnlyIngressName(ep.Name)} {
+			facts.ingresses = append(facts.ingresses, get(ctx, r.client, ep.Namespace, name, &networkingv1.Ingress{}))
+		}
 	}
 	if ep.Spec.Exposure.Gateway != nil {
 		r.observeRoutes(ctx, ep, &facts)
+		facts.gateways = r.observeGateways(ctx, ep)
+		facts.listenerSets = r.observeListenerSets(ctx, ep, &facts)
+	}
+	if ep.Spec.Exposure.Service != nil {
+		facts.service = get(ctx, r.client, ep.Namespace, render.ExposureServiceName(ep.Name), &corev1.Service{})
 	}
 	for _, host := range render.TLSSources(ep) {
 		r.observeTLS(ctx, ep, host, &facts)
@@ -44,6 +54,9 @@ func (r *Reconciler) observeAdmin(ctx context.Context, ep *v1alpha1.ScepEndpoint
 	facts.adminTLS = r.observeSecret(ctx, ep.Namespace, render.AdminTLSSecretName(ep), corev1.TLSCertKey, corev1.TLSPrivateKeyKey)
 	if ref := admin.BasicAuthRef; ref != nil {
 		facts.adminBasic = r.observeSecret(ctx, ep.Namespace, ref.Name, corev1.BasicAuthUsernameKey, corev1.BasicAuthPasswordKey)
+	}
+	if callers := admin.ClientCertificates; callers != nil {
+		facts.adminClients = r.observeBundle(ctx, ep.Namespace, callers.CARef.Name, callers.CARef.Key)
 	}
 }
 
@@ -66,8 +79,9 @@ func (r *Reconciler) observeIngressClass(ctx context.Context, i *v1alpha1.Ingres
 
 func (r *Reconciler) observeRoutes(ctx context.Context, ep *v1alpha1.ScepEndpoint, facts *exposureFacts) {
 	facts.gatewayKinds = route.GatewayKinds{
-		HTTPRoute: r.gateway.ensure(gatewayKind("HTTPRoute")),
-		TLSRoute:  r.gateway.ensure(gatewayKind("TLSRoute")),
+		HTTPRoute:   r.gateway.ensure(gatewayKind("HTTPRoute")),
+		TLSRoute:    r.gateway.ensure(gatewayKind("TLSRoute")),
+		ListenerSet: r.gateway.ensure(gatewayKind("ListenerSet")),
 	}
 	name := render.ChildName(ep.Name)
 	if facts.gatewayKinds.HTTPRoute {
@@ -87,7 +101,7 @@ func (r *Reconciler) observeTLS(ctx context.Context, ep *v1alpha1.ScepEndpoint, 
 	}
 }
 
-// kindsOf lists the kinds of routes that the cluster serves.
+// kindsOf lists the kinds of routes, and of what they attach to, that the cluster serves.
 func kindsOf(k route.GatewayKinds) []schema.GroupVersionKind {
 	var out []schema.GroupVersionKind
 	if k.HTTPRoute {
@@ -95,6 +109,9 @@ func kindsOf(k route.GatewayKinds) []schema.GroupVersionKind {
 	}
 	if k.TLSRoute {
 		out = append(out, gatewayKind("TLSRoute"))
+	}
+	if k.ListenerSet {
+		out = append(out, gatewayKind("ListenerSet"))
 	}
 	return out
 }

@@ -23,6 +23,9 @@ func withMinting(ep *v1alpha1.ScepEndpoint) {
 		Host:         "mint.example.com",
 		TLS:          v1alpha1.HostTLS{SecretName: "mint-tls"},
 		BasicAuthRef: &v1alpha1.LocalReference{Name: "minter"},
+		ClientCertificates: &v1alpha1.AdminClientCertificates{
+			CARef: v1alpha1.ConfigMapKeyReference{Name: "callers", Key: "ca.crt"}, Names: []v1alpha1.CallerName{"dns:mdm.example.com"},
+		},
 	}
 }
 
@@ -35,6 +38,8 @@ func TestTheAdminExposure(t *testing.T) {
 	f.create(&corev1.Secret{ObjectMeta: f.meta("mint-tls"), StringData: map[string]string{"tls.crt": "c", "tls.key": "k"}})
 	f.waitFor(v1alpha1.ConditionExposed, metav1.ConditionFalse, v1alpha1.ReasonBasicAuthNotFound, "Secret minter of exposure.admin")
 	f.create(&corev1.Secret{ObjectMeta: f.meta("minter"), StringData: map[string]string{"username": "u", "password": "p"}})
+	f.waitFor(v1alpha1.ConditionExposed, metav1.ConditionFalse, v1alpha1.ReasonCABundleNotFound, "ConfigMap callers of exposure.admin.clientCertificates")
+	f.create(&corev1.ConfigMap{ObjectMeta: f.meta("callers"), Data: map[string]string{"ca.crt": "PEM"}})
 	f.waitFor(v1alpha1.ConditionExposed, metav1.ConditionTrue, v1alpha1.ReasonNotExposed)
 	var service corev1.Service
 	f.get("corp-ra-admin", &service)

@@ -10,8 +10,11 @@ import (
 	"github.com/scepter-pki/scepter/internal/render"
 )
 
+// refersToCredential is about the servers' own credential, and those that they show to webhooks.
 func refersToCredential(ep *v1alpha1.ScepEndpoint, o client.Object) bool {
-	return render.CredentialName(ep) == o.GetName()
+	return render.CredentialName(ep) == o.GetName() || slices.ContainsFunc(ep.Spec.Challenges, func(c v1alpha1.Challenge) bool {
+		return slices.Contains(render.ClientCredentials(c), o.GetName())
+	})
 }
 
 func refersToTemplate(ep *v1alpha1.ScepEndpoint, o client.Object) bool {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,39 +37,66 @@ type replica struct {
 	name    string
 	ip      string
 	ready   bool
-	nudge   string // the value of AnnotationNudge
-	waiting string // why a container does not run, in the words of Kubernetes
-	status  *raconfig.ReplicaStatus
-	err     error // why there is no status
+	started bool // it is on a node, and may have mounted its files
+	leaving bool // it ends, and may still have devices
+	// keyrings are the RACredentials whose keyrings it mounts.
+	keyrings []string
+	nudge    string // the value of AnnotationNudge
+	waiting  string // why a container does not run, in the words of Kubernetes
+	status   *raconfig.ReplicaStatus
+	signer   *raconfig.SignerStatus // what a signer says beyond status
+	err      error                  // why there is no status
+	prober   chosenProber           // which server probes the endpoint's URLs
 }
 
 // ReplicaStatusReader asks a server for its status.
 type ReplicaStatusReader interface {
 	// ReadStatus asks the server at a pod's address. It ends with the context.
-	ReadStatus(ctx context.Context, podIP string) (*raconfig.ReplicaStatus, error)
+	// It tells it the name of the pod that probes the endpoint's URLs.
+	ReadStatus(ctx context.Context, podIP string, who chosenProber) (*raconfig.ReplicaStatus, error)
+	// ReadSignerStatus asks a signer likewise.
+	ReadSignerStatus(ctx context.Context, podIP string) (*raconfig.SignerStatus, error)
 }
 
-// observeReplicas lists the pods that are to stay and asks those that are ready.
-func (r *Reconciler) observeReplicas(ctx context.Context, ep *v1alpha1.ScepEndpoint) read[[]replica] {
+// observeReplicas lists the servers that are to stay, and those that end.
+func (r *Reconciler) observeReplicas(ctx context.Context, ep *v1alpha1.ScepEndpoint) (staying read[[]replica], leaving []replica) {
+	return r.observePods(ctx, ep, render.PodSelector(ep.Name), r.askServer)
+}
+
+// observeSignerPods likewise, of the signers.
+func (r *Reconciler) observeSignerPods(ctx context.Context, ep *v1alpha1.ScepEndpoint) read[[]replica] {
+	staying, _ := r.observePods(ctx, ep, render.SignerSelector(ep.Name), r.askSigner)
+	return staying
+}
+
+func (r *Reconciler) observePods(
+	ctx context.Context, ep *v1alpha1.ScepEndpoint, selector map[string]string, ask func(context.Context, *replica),
+) (staying read[[]replica], leaving []replica) {
 	var pods corev1.PodList
-	err := r.client.List(ctx, &pods, client.InNamespace(ep.Namespace), client.MatchingLabels(render.PodSelector(ep.Name)))
+	err := r.client.List(ctx, &pods, client.InNamespace(ep.Namespace), client.MatchingLabels(selector))
 	if err != nil {
-		return read[[]replica]{err: fmt.Errorf("list pods: %w", err)}
+		return read[[]replica]{err: fmt.Errorf("list pods: %w", err)}, nil
 	}
 	replicas := make([]replica, 0, len(pods.Items))
 	for i := range pods.Items {
-		if stays(&pods.Items[i]) {
+		if !podEnded(&pods.Items[i]) {
 			replicas = append(replicas, podFacts(&pods.Items[i]))
 		}
 	}
 	slices.SortFunc(replicas, func(a, b replica) int { return strings.Compare(a.name, b.name) })
-	r.askReplicas(ctx, replicas)
-	return read[[]replica]{value: &replicas}
+	nameProber(ep, replicas)
+	askReplicas(ctx, replicas, ask)
+	leaves := func(r replica) bool { return r.leaving }
+	leaving = slices.DeleteFunc(slices.Clone(replicas), func(r replica) bool { return !leaves(r) })
+	replicas = slices.DeleteFunc(replicas, leaves)
+	return read[[]replica]{value: &replicas}, leaving
 }
 
-func stays(pod *corev1.Pod) bool {
-	return pod.DeletionTimestamp == nil && pod.Status.Phase != corev1.PodFailed && pod.Status.Phase != corev1.PodSucceeded
+func podEnded(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded
 }
+
+func stays(pod *corev1.Pod) bool { return pod.DeletionTimestamp == nil && !podEnded(pod) }
 
 func podFacts(pod *corev1.Pod) replica {
 	return replica{
@@ -77,6 +105,10 @@ func podFacts(pod *corev1.Pod) replica {
 		ready:   isPodReady(pod),
 		nudge:   pod.Annotations[v1alpha1.AnnotationNudge],
 		waiting: waitingReason(pod),
+		started: pod.Spec.NodeName != "",
+		leaving: pod.DeletionTimestamp != nil,
+
+		keyrings: render.MountedKeyrings(&pod.Spec),
 	}
 }
 
@@ -103,12 +135,13 @@ func waitingReason(pod *corev1.Pod) string {
 	return ""
 }
 
-// askReplicas fills in the status of every ready replica, some at a time.
-func (r *Reconciler) askReplicas(ctx context.Context, replicas []replica) {
+// askReplicas fills in the status of every replica that may answer, some at a time: one
+// that is not ready may hold what it is to show.
+func askReplicas(ctx context.Context, replicas []replica, ask func(context.Context, *replica)) {
 	var wait sync.WaitGroup
 	slots := make(chan struct{}, maxStatusReads)
 	for i := range replicas {
-		if !replicas[i].ready {
+		if replicas[i].ip == "" {
 			continue
 		}
 		wait.Go(func() {
@@ -116,10 +149,23 @@ func (r *Reconciler) askReplicas(ctx context.Context, replicas []replica) {
 			defer func() { <-slots }()
 			ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 			defer cancel()
-			replicas[i].status, replicas[i].err = r.replicas.ReadStatus(ctx, replicas[i].ip)
+			ask(ctx, &replicas[i])
 		})
 	}
 	wait.Wait()
+}
+
+func (r *Reconciler) askServer(ctx context.Context, one *replica) {
+	one.status, one.err = r.replicas.ReadStatus(ctx, one.ip, one.prober)
+}
+
+func (r *Reconciler) askSigner(ctx context.Context, one *replica) {
+	one.signer, one.err = r.replicas.ReadSignerStatus(ctx, one.ip)
+	if one.err == nil {
+		one.status = &raconfig.ReplicaStatus{
+			ConfigHash: one.signer.ConfigHash, ConfigGeneration: one.signer.ConfigGeneration, Problems: one.signer.Problems,
+		}
+	}
 }
 
 // HTTPStatusReader asks servers over HTTP, directly: no proxy, no redirect, and
@@ -139,14 +185,32 @@ func NewHTTPStatusReader() *HTTPStatusReader {
 	}}
 }
 
-// ReadStatus asks http://podIP:8081/status.
-func (h *HTTPStatusReader) ReadStatus(ctx context.Context, podIP string) (*raconfig.ReplicaStatus, error) {
-	url := "http://" + net.JoinHostPort(podIP, strconv.Itoa(raconfig.AdminPort)) + raconfig.StatusPath
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+// ReadStatus asks http://podIP:8081/status?prober=name.
+func (h *HTTPStatusReader) ReadStatus(ctx context.Context, podIP string, who chosenProber) (*raconfig.ReplicaStatus, error) {
+	tell := url.Values{raconfig.ProberParameter: {who.name}}
+	if who.anew != "" {
+		tell.Set(raconfig.AnewParameter, who.anew)
+	}
+	if who.noCanaries {
+		tell.Set(raconfig.NoCanariesParameter, "")
+	}
+	return readStatus[raconfig.ReplicaStatus](ctx, h.client, podIP, tell)
+}
+
+// ReadSignerStatus asks the same of a signer.
+func (h *HTTPStatusReader) ReadSignerStatus(ctx context.Context, podIP string) (*raconfig.SignerStatus, error) {
+	return readStatus[raconfig.SignerStatus](ctx, h.client, podIP, nil)
+}
+
+func readStatus[T any](ctx context.Context, from *http.Client, podIP string, tell url.Values) (*T, error) {
+	asked := url.URL{
+		Scheme: "http", Host: net.JoinHostPort(podIP, strconv.Itoa(raconfig.AdminPort)), Path: raconfig.StatusPath, RawQuery: tell.Encode(),
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, asked.String(), http.NoBody)
 	if err != nil {
 		return nil, fmt.Errorf("status of %s: %w", podIP, err)
 	}
-	response, err := h.client.Do(request)
+	response, err := from.Do(request)
 	if err != nil {
 		return nil, fmt.Errorf("status of %s: %w", podIP, err)
 	}
@@ -154,7 +218,7 @@ func (h *HTTPStatusReader) ReadStatus(ctx context.Context, podIP string) (*racon
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("status of %s: HTTP %d", podIP, response.StatusCode)
 	}
-	var status raconfig.ReplicaStatus
+	var status T
 	if err := json.NewDecoder(io.LimitReader(response.Body, maxStatusBytes)).Decode(&status); err != nil {
 		return nil, fmt.Errorf("status of %s: %w", podIP, err)
 	}

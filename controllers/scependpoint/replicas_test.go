@@ -31,9 +31,28 @@ func TestReadStatus(t *testing.T) {
 		}
 		_, _ = w.Write([]byte(`{"pod":"a","heldGenerations":["g1"],"from":"a later version"}`))
 	})
-	status, err := reader.ReadStatus(t.Context(), "192.0.2.1")
+	status, err := reader.ReadStatus(t.Context(), "192.0.2.1", chosenProber{name: "corp-ra-1"})
 	if err != nil || !status.Holds("g1") {
 		t.Errorf("%+v, %v", status, err)
+	}
+}
+
+// TestReadStatusTells: who probes, and whether canaries may be sent.
+func TestReadStatusTells(t *testing.T) {
+	for query, who := range map[string]chosenProber{
+		"prober=corp-ra-1":             {name: "corp-ra-1"},
+		"anew=word&prober=corp-ra-1":   {name: "corp-ra-1", anew: "word"},
+		"nocanaries=&prober=corp-ra-1": {name: "corp-ra-1", noCanaries: true},
+		"prober=":                      {},
+	} {
+		asked := ""
+		reader := statusServer(t, func(w http.ResponseWriter, r *http.Request) {
+			asked = r.URL.RawQuery
+			_, _ = w.Write([]byte(`{}`))
+		})
+		if _, err := reader.ReadStatus(t.Context(), "192.0.2.1", who); err != nil || asked != query {
+			t.Errorf("%q, want %q; %v", asked, query, err)
+		}
 	}
 }
 
@@ -47,7 +66,7 @@ func TestReadStatusRefuses(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if status, err := statusServer(t, handler).ReadStatus(t.Context(), "192.0.2.1"); err == nil {
+			if status, err := statusServer(t, handler).ReadStatus(t.Context(), "192.0.2.1", chosenProber{name: "corp-ra-1"}); err == nil {
 				t.Errorf("%+v", status)
 			}
 		})

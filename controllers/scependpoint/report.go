@@ -24,19 +24,30 @@ import (
 	"github.com/scepter-pki/scepter/internal/conditions"
 	"github.com/scepter-pki/scepter/internal/render"
 	"github.com/scepter-pki/scepter/internal/render/route"
+	"github.com/scepter-pki/scepter/internal/rotation"
 )
 
 // endpointStatus computes the whole status, from what was seen, planned and done.
 func endpointStatus(ep *v1alpha1.ScepEndpoint, seen *observation, p *plan, d *done, now time.Time) *v1alpha1.ScepEndpointStatus {
 	status := &v1alpha1.ScepEndpointStatus{
 		ObservedGeneration:     ep.Generation,
-		Conditions:             conditions.Merge(ep.Status.Conditions, now, ep.Generation, endpointConditions(ep, seen, p, d)...),
-		URLs:                   urls(ep),
+		Conditions:             conditions.Merge(ep.Status.Conditions, now, ep.Generation, endpointConditions(ep, seen, p, d, now)...),
+		URLs:                   urls(ep, seen),
+		Exposure:               exposureStatus(ep, seen),
 		Selector:               render.SelectorString(ep.Name),
 		RACredential:           credentialStatus(ep, seen, p, d, now),
+		IssuingCA:              issuingCA(ep, seen, now),
+		ClientCredentials:      clientStatus(ep, seen, p, d, now),
 		Grants:                 grants(ep, seen),
+		Probes:                 probesStatus(ep, seen),
+		Funnel:                 funnelStatus(ep, seen),
+		Trials:                 p.trials,
+		Uncollected:            uncollectedStatus(ep, seen, now),
+		LastIssuedAt:           lastIssued(ep, seen),
+		Remedy:                 remedyStatus(p.remedy.Record),
 		LastHandledReconcileAt: ep.Annotations[v1alpha1.AnnotationReconcile],
 	}
+	status.CA = caStatus(ep, authoritiesOf(seen, p.config, status.IssuingCA))
 	if seen.deployment.value != nil {
 		status.Replicas = seen.deployment.value.Status.Replicas
 	}
@@ -46,29 +57,52 @@ func endpointStatus(ep *v1alpha1.ScepEndpoint, seen *observation, p *plan, d *do
 	return status
 }
 
+// waysIn lists what devices use, by routes and past them.
+func waysIn(ep *v1alpha1.ScepEndpoint, seen *observation) []string {
+	ep = routed(ep, seen)
+	return append(route.URLs(ep), route.ServiceURLs(ep, seen.exposure.service.value)...)
+}
+
 // urls lists what devices use, or, without a route, the Service's own address.
-func urls(ep *v1alpha1.ScepEndpoint) []string {
-	if routed := route.URLs(ep); len(routed) > 0 {
-		return routed
+func urls(ep *v1alpha1.ScepEndpoint, seen *observation) []string {
+	if all := waysIn(ep, seen); len(all) > 0 {
+		return all
 	}
 	return []string{fmt.Sprintf("http://%s.%s.svc/scep", render.ChildName(ep.Name), ep.Namespace)}
 }
 
 func credentialStatus(ep *v1alpha1.ScepEndpoint, seen *observation, p *plan, d *done, now time.Time) *v1alpha1.EndpointCredentialStatus {
-	status := &v1alpha1.EndpointCredentialStatus{
-		Name: render.CredentialName(ep), ActiveGeneration: activeOf(seen), NextGeneration: p.rollover.next,
-	}
+	config := seen.config.value
 	if p.config != nil && d.succeeded("ConfigMap") {
-		status.ActiveGeneration = p.config.ActiveGeneration
+		config = p.config
 	}
-	if seen.credential.value != nil {
-		if g := findGeneration(seen.credential.value.Status.Generations, status.ActiveGeneration); g != nil {
-			end := metav1.NewTime(notAfter(*g))
-			status.NotAfter = &end
-		}
+	is := shownBy(ep, config)
+	status := &v1alpha1.EndpointCredentialStatus{Name: is.credential, ActiveGeneration: is.generation, NextGeneration: p.rollover.Next}
+	for _, a := range is.accepted {
+		status.Previous = append(status.Previous, v1alpha1.ShownGeneration{Name: a.Credential, Generation: a.Generation, Until: metav1.NewTime(a.Until)})
 	}
+	if g := seen.findShown(ep, status.ActiveGeneration); g != nil {
+		end := metav1.NewTime(notAfter(*g))
+		status.NotAfter = &end
+	}
+	describeLoading(status, p.rollover)
 	status.SwitchedAt = switchedAt(ep.Status.RACredential, status, now)
 	return status
+}
+
+// describeLoading says who holds what is to be shown, and who does not.
+func describeLoading(status *v1alpha1.EndpointCredentialStatus, to *rotation.SwitchPlan) {
+	if to.Next != "" {
+		since := metav1.NewTime(to.Since)
+		status.Since = &since
+		if to.NextCredential != status.Name {
+			status.NextName = to.NextCredential
+		}
+	}
+	if to.Of > 0 {
+		status.Held = fmt.Sprintf("%d/%d", to.Held, to.Of)
+	}
+	status.Missing = to.Missing[:min(len(to.Missing), maxNamed)]
 }
 
 func switchedAt(old, current *v1alpha1.EndpointCredentialStatus, now time.Time) *metav1.Time {
@@ -84,19 +118,33 @@ func switchedAt(old, current *v1alpha1.EndpointCredentialStatus, now time.Time) 
 
 // grants is the union of what the templates allow. While a template cannot be
 // read, what was granted before stays granted: the servers go on with it.
+//
+// Where signers issue, the servers may ask for nothing.
 func grants(ep *v1alpha1.ScepEndpoint, seen *observation) *v1alpha1.IssuanceGrants {
-	if !acceptedTemplates(seen) {
+	if render.IsDirect(effective(ep, seen)) {
+		return nil
+	}
+	if !usableTemplates(effective(ep, seen), seen) {
 		return ep.Status.Grants
 	}
 	usages := map[certmanagerv1.KeyUsage]bool{}
 	longest := metav1.Duration{}
 	for _, t := range templatesOf(seen) {
-		for _, usage := range t.Spec.Usages {
+		for _, usage := range allUsages(t.Spec) {
 			usages[usage] = true
 		}
 		longest.Duration = max(longest.Duration, t.Spec.Validity.Duration)
 	}
 	return &v1alpha1.IssuanceGrants{Usages: slices.Sorted(maps.Keys(usages)), MaxDuration: &longest}
+}
+
+// allUsages are those of a template for any key.
+func allUsages(t v1alpha1.CertificateTemplateSpec) []certmanagerv1.KeyUsage {
+	usages := slices.Clone(t.Usages)
+	for _, k := range t.Keys {
+		usages = append(usages, k.Usages...)
+	}
+	return usages
 }
 
 // report writes the status if it changed, then tells of what changed, then says
@@ -107,11 +155,13 @@ func (r *Reconciler) report(
 	if err := r.writeStatus(ctx, ep, next); err != nil {
 		return ctrl.Result{}, errors.Join(err, d.err)
 	}
+	r.ledger.Note(keyOf(ep), p.remedy.Record)
 	r.tell(ep, d, next)
+	r.tellClients(ep, next, p)
 	if err := errors.Join(retriable(d.err), readErrors(seen)); err != nil {
 		return ctrl.Result{}, err
 	}
-	return ctrl.Result{RequeueAfter: wait.Jitter(wake(ep, seen, p, d, next, r.clock.Now()), 0.1)}, nil
+	return ctrl.Result{RequeueAfter: wait.Jitter(r.paced(wake(ep, seen, p, d, next, r.clock.Now())), 0.1)}, nil
 }
 
 // writeStatus writes the complete set of owned fields, or nothing if all is as before.
@@ -138,20 +188,22 @@ func (r *Reconciler) writeStatus(ctx context.Context, ep *v1alpha1.ScepEndpoint,
 func (r *Reconciler) tell(ep *v1alpha1.ScepEndpoint, d *done, next *v1alpha1.ScepEndpointStatus) {
 	for _, o := range d.outcomes {
 		if o.Action == apply.Created {
-			r.events.Eventf(ep, nil, corev1.EventTypeNormal, "Created", telling.Action, "%s was made", o.Object)
+			r.events.Eventf(ep, telling.Related(o.Object), corev1.EventTypeNormal, "Created", telling.Action, "%s was made", o.Object)
 		}
 	}
 	telling.Restored(r.events, ep, d.outcomes)
 	for _, ref := range d.pruned {
-		r.events.Eventf(ep, nil, corev1.EventTypeNormal, "Pruned", telling.Action, "%s is not wanted any more and was deleted", ref)
+		r.events.Eventf(ep, telling.Related(ref), corev1.EventTypeNormal, "Pruned", telling.Action, "%s is not wanted any more and was deleted", ref)
 	}
 	telling.Transitions(r.events, ep, ep.Status.Conditions, next.Conditions)
 }
 
-// retriable leaves out names that are taken: that heals by hand, and is looked at again without a backoff.
+// retriable leaves out names that are taken and fields that are contested: that heals by
+// hand, and is looked at again without a backoff.
 func retriable(err error) error {
 	var notOwned *apply.NotOwnedError
-	if errors.As(err, &notOwned) {
+	var contested *apply.ContestedError
+	if errors.As(err, &notOwned) || errors.As(err, &contested) {
 		return nil
 	}
 	return err
@@ -162,13 +214,26 @@ func readErrors(seen *observation) error {
 	errs := []error{
 		seen.issuer.Err, seen.credential.err, seen.keyring.err, seen.state.err, seen.config.err, seen.deployment.err,
 		seen.replicas.err, seen.requests.err, seen.exposure.ingressClass.err, seen.exposure.httpRoute.err, seen.exposure.tlsRoute.err,
-		seen.exposure.serverTLS.err, seen.exposure.adminTLS.err, seen.exposure.adminBasic.err,
+		seen.exposure.lost.err, seen.exposure.service.err, seen.exposure.serverTLS.err, seen.exposure.adminTLS.err, seen.exposure.adminBasic.err,
+		seen.signers.readErrors(), seen.claims.err, seen.ca.chain.Err, seen.ca.next.Err, seen.funnel.err,
+	}
+	for _, c := range seen.earlier {
+		errs = append(errs, c.err())
+	}
+	for _, i := range seen.exposure.ingresses {
+		errs = append(errs, i.err)
+	}
+	for _, g := range seen.exposure.gateways {
+		errs = append(errs, g.gateway.err, g.class.err)
 	}
 	for _, t := range seen.templates {
 		errs = append(errs, t.err)
 	}
 	for _, c := range seen.challenges {
 		errs = append(errs, c.readErrors()...)
+	}
+	for _, f := range seen.recording {
+		errs = append(errs, f.readErrors()...)
 	}
 	for _, name := range slices.Sorted(maps.Keys(seen.exposure.certificates)) {
 		errs = append(errs, seen.exposure.certificates[name].err)

@@ -10,28 +10,33 @@ import (
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 
 	"github.com/scepter-pki/scepter/api/v1alpha1"
+	"github.com/scepter-pki/scepter/internal/enrolrecord"
 )
 
 // CertificateRequests are the record of enrolments. The newest are kept for
 // people to read; the servers need none after its keep-until.
 const (
-	maxRequests      = 1000
-	maxRequestAge    = 30 * 24 * time.Hour
-	maxPrunedAtOnce  = 100
-	defaultKeepUntil = time.Hour // after creation, for a request without AnnotationKeepUntil
+	maxRequests     = 1000
+	maxRequestAge   = 30 * 24 * time.Hour
+	maxPrunedAtOnce = 100
 )
 
 // expiredRequests names those to delete, the oldest first, so many at a time: the
 // ones that have ended, are past their keep-until, and are neither young nor
-// among the newest. Nothing is named after a failed list.
-func expiredRequests(seen read[[]certmanagerv1.CertificateRequest], now time.Time) []string {
+// among the newest; and the ones that nobody has answered in time. Nothing is named
+// after a failed list, and nothing inside its keep-until, however many there are.
+func expiredRequests(ep *v1alpha1.ScepEndpoint, seen read[[]certmanagerv1.CertificateRequest], now time.Time) []string {
 	if seen.value == nil {
 		return nil
 	}
+	deadline := ep.Spec.Issuance.PendingDeadline.Duration
 	var names []string
 	for i, request := range newestFirst(*seen.value) {
-		tooMany, tooOld := i >= maxRequests, now.Sub(request.CreationTimestamp.Time) > maxRequestAge
-		if (tooMany || tooOld) && hasEnded(request) && !now.Before(keepUntil(request)) && request.DeletionTimestamp == nil {
+		if request.DeletionTimestamp != nil || now.Before(enrolrecord.KeepUntil(request, deadline)) {
+			continue
+		}
+		surplus := i >= maxRequests || now.Sub(request.CreationTimestamp.Time) > maxRequestAge
+		if surplus && hasEnded(request) || enrolrecord.PastDeadline(request, deadline, now) {
 			names = append(names, request.Name)
 		}
 	}
@@ -50,40 +55,39 @@ func newestFirst(requests []certmanagerv1.CertificateRequest) []*certmanagerv1.C
 	return out
 }
 
-func keepUntil(request *certmanagerv1.CertificateRequest) time.Time {
-	until, err := time.Parse(time.RFC3339, request.Annotations[v1alpha1.AnnotationKeepUntil])
-	if err != nil {
-		return request.CreationTimestamp.Add(defaultKeepUntil)
-	}
-	return until
-}
-
 // hasEnded says whether cert-manager is done with a request, one way or another.
 func hasEnded(request *certmanagerv1.CertificateRequest) bool {
-	_, failed := failure(request)
-	return failed || requestCondition(request, certmanagerv1.CertificateRequestConditionReady, "").Status == cmmeta.ConditionTrue
+	state, _ := enrolrecord.StateOf(request)
+	return state != enrolrecord.Waiting
 }
 
-// failure is cert-manager's, or an approver's, message about a request that was not granted.
-func failure(request *certmanagerv1.CertificateRequest) (message string, failed bool) {
-	for _, verdict := range []certmanagerv1.CertificateRequestCondition{
-		requestCondition(request, certmanagerv1.CertificateRequestConditionDenied, ""),
-		requestCondition(request, certmanagerv1.CertificateRequestConditionInvalidRequest, ""),
-	} {
-		if verdict.Status == cmmeta.ConditionTrue {
-			return verdict.Message, true
-		}
-	}
-	ready := requestCondition(request, certmanagerv1.CertificateRequestConditionReady, certmanagerv1.CertificateRequestReasonFailed)
-	return ready.Message, ready.Status == cmmeta.ConditionFalse
+// approvalPatience is how long an approver may take before it is missed.
+const approvalPatience = 2 * time.Minute
+
+// unapproved says whether a request waits for an approver, or somebody who denies it.
+func unapproved(request *certmanagerv1.CertificateRequest) bool {
+	return !hasEnded(request) && !slices.ContainsFunc(request.Status.Conditions, func(c certmanagerv1.CertificateRequestCondition) bool {
+		return c.Type == certmanagerv1.CertificateRequestConditionApproved && c.Status == cmmeta.ConditionTrue
+	})
 }
 
-// requestCondition finds a condition, with a given reason unless that is empty; the zero value if there is none.
-func requestCondition(request *certmanagerv1.CertificateRequest, t certmanagerv1.CertificateRequestConditionType, reason string) certmanagerv1.CertificateRequestCondition {
-	for _, c := range request.Status.Conditions {
-		if c.Type == t && (reason == "" || c.Reason == reason) {
-			return c
+// untilOverdue is the time until the next request has waited too long for an
+// approver, or for any answer.
+func untilOverdue(ep *v1alpha1.ScepEndpoint, requests read[[]certmanagerv1.CertificateRequest], now time.Time) time.Duration {
+	after := restInterval
+	if requests.value == nil {
+		return after
+	}
+	for i := range *requests.value {
+		request := &(*requests.value)[i]
+		if hasEnded(request) {
+			continue
+		}
+		for _, patience := range []time.Duration{approvalPatience, ep.Spec.Issuance.PendingDeadline.Duration} {
+			if left := request.CreationTimestamp.Add(patience).Sub(now); left > 0 {
+				after = min(after, left)
+			}
 		}
 	}
-	return certmanagerv1.CertificateRequestCondition{}
+	return after
 }

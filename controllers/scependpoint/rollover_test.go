@@ -1,12 +1,17 @@
 package scependpoint
 
 import (
-	"slices"
+	"errors"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/scepter-pki/scepter/api/v1alpha1"
 	"github.com/scepter-pki/scepter/internal/raconfig"
+	"github.com/scepter-pki/scepter/internal/render"
+	"github.com/scepter-pki/scepter/internal/rotation"
 )
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -15,72 +20,49 @@ func server(name string, ready bool, holds ...string) replica {
 	return replica{name: name, ready: ready, status: &raconfig.ReplicaStatus{HeldGenerations: holds}}
 }
 
-func TestPlanRollover(t *testing.T) {
-	g1, g2 := generation("g1", noon.Add(-89*testDay)), generation("g2", noon.Add(-time.Hour))
-	future := generation("g3", noon.Add(2*time.Hour))
-	silent := replica{name: "silent", ready: true}
-	type want struct {
-		active, next string
-		held, of     int
-		expired      bool
+func TestHoldersAreThoseThatDevicesMayMeet(t *testing.T) {
+	ready, ends := server("ready", true, "g1"), server("ends", true, "g1")
+	ends.leaving, ends.started = true, true
+	seen := &observation{
+		replicas: read[[]replica]{value: &[]replica{ready, {name: "starts", started: true}, {name: "waits for a node"}}},
+		leaving:  []replica{ends},
 	}
-	cases := map[string]struct {
-		generations []v1alpha1.CredentialGeneration
-		distrusted  []string
-		active      string
-		replicas    []replica
-		now         time.Time
-		want        want
-	}{
-		"no generation":                       {nil, nil, "", nil, noon, want{}},
-		"the first is shown at once":          {[]v1alpha1.CredentialGeneration{g1}, nil, "", []replica{silent}, noon, want{active: "g1"}},
-		"at rest":                             {[]v1alpha1.CredentialGeneration{g1}, nil, "g1", []replica{server("a", true)}, noon, want{active: "g1"}},
-		"nobody holds the next":               {[]v1alpha1.CredentialGeneration{g2, g1}, nil, "g1", []replica{server("a", true, "g1"), server("b", true, "g1")}, noon, want{active: "g1", next: "g2", of: 2}},
-		"one holds the next":                  {[]v1alpha1.CredentialGeneration{g2, g1}, nil, "g1", []replica{server("a", true, "g2", "g1"), server("b", true, "g1")}, noon, want{active: "g1", next: "g2", held: 1, of: 2}},
-		"one does not answer":                 {[]v1alpha1.CredentialGeneration{g2, g1}, nil, "g1", []replica{server("a", true, "g2", "g1"), silent}, noon, want{active: "g1", next: "g2", held: 1, of: 2}},
-		"all hold the next":                   {[]v1alpha1.CredentialGeneration{g2, g1}, nil, "g1", []replica{server("a", true, "g2"), server("b", true, "g2")}, noon, want{active: "g2"}},
-		"a server that is not ready is left":  {[]v1alpha1.CredentialGeneration{g2, g1}, nil, "g1", []replica{server("a", true, "g2"), server("b", false)}, noon, want{active: "g2"}},
-		"no server runs":                      {[]v1alpha1.CredentialGeneration{g2, g1}, nil, "g1", nil, noon, want{active: "g2"}},
-		"what is shown has gone from keyring": {[]v1alpha1.CredentialGeneration{g2}, nil, "g0", []replica{server("a", true)}, noon, want{active: "g2"}},
-		"what is shown has expired":           {[]v1alpha1.CredentialGeneration{g2, g1}, nil, "g1", []replica{server("a", true, "g1")}, noon.Add(2 * testDay), want{active: "g2"}},
-		"what is shown is distrusted":         {[]v1alpha1.CredentialGeneration{g2, g1}, []string{"fg1"}, "g1", []replica{server("a", true, "g1")}, noon, want{active: "g2"}},
-		"the next is distrusted":              {[]v1alpha1.CredentialGeneration{g2, g1}, []string{"fg2"}, "g1", []replica{server("a", true, "g1")}, noon, want{active: "g1"}},
-		"the next is not valid yet":           {[]v1alpha1.CredentialGeneration{future, g1}, nil, "g1", []replica{server("a", true, "g3", "g1")}, noon, want{active: "g1"}},
-		"all have expired":                    {[]v1alpha1.CredentialGeneration{g1}, nil, "g1", []replica{server("a", true)}, noon.Add(200 * testDay), want{active: "g1", expired: true}},
-		"all are distrusted":                  {[]v1alpha1.CredentialGeneration{g1}, []string{"fg1"}, "g1", nil, noon, want{active: "g1"}},
+	want := []rotation.Holder{
+		{Name: "ends", Answers: true, Holds: []string{"g1"}}, {Name: "ready", Ready: true, Answers: true, Holds: []string{"g1"}}, {Name: "starts"},
 	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			p := planRollover(c.generations, c.distrusted, c.active, c.replicas, c.now)
-			if got := (want{p.active, p.next, p.held, p.of, p.expired}); got != c.want {
-				t.Errorf("got %+v, want %+v", got, c.want)
-			}
-		})
+	if diff := cmp.Diff(want, holders(seen)); diff != "" {
+		t.Error(diff)
+	}
+	seen.replicas = read[[]replica]{err: errors.New("away")}
+	if got := holders(seen); len(got) != 1 || got[0].Answers {
+		t.Errorf("servers that could not be listed: %+v", got)
 	}
 }
 
-// TestEverySequenceOfLoadsIsSafe plays a rollover with the servers loading in
-// every order, with a crash of the operator (that is: another plan) after each
-// step. A generation is never shown while a ready server lacks it, and at the end it is.
-func TestEverySequenceOfLoadsIsSafe(t *testing.T) {
-	generations := []v1alpha1.CredentialGeneration{generation("g2", noon), generation("g1", noon.Add(-60*testDay))}
-	for _, order := range [][]int{{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}} {
-		replicas := []replica{server("a", true, "g1"), server("b", true, "g1"), server("c", true, "g1")}
-		active := "g1"
-		for step := 0; ; step++ {
-			active = planRollover(generations, nil, active, replicas, noon.Add(time.Hour)).active
-			lacking := slices.IndexFunc(replicas, func(r replica) bool { return !r.status.Holds(active) })
-			if lacking >= 0 {
-				t.Fatalf("order %v, step %d: %s is shown though %s lacks it", order, step, active, replicas[lacking].name)
-			}
-			if step == len(order) {
-				break
-			}
-			replicas[order[step]].status.HeldGenerations = []string{"g2", "g1"}
-		}
-		if active != "g2" {
-			t.Errorf("order %v: it ends with %s", order, active)
-		}
+// TestWhatIsShownIsKnownWithoutTheConfiguration: whoever deletes the ConfigMap within a
+// rollover does not bring about what servers lack.
+func TestWhatIsShownIsKnownWithoutTheConfiguration(t *testing.T) {
+	ep, seen := restingEndpoint()
+	seen.credential.value.Status.Generations = append([]v1alpha1.CredentialGeneration{generation("g2", noon)}, seen.credential.value.Status.Generations...)
+	ep.Status.RACredential = &v1alpha1.EndpointCredentialStatus{
+		Name: render.CredentialName(ep), ActiveGeneration: seen.config.value.ActiveGeneration,
+		Previous: []v1alpha1.ShownGeneration{{Name: "former", Generation: "f1", Until: metav1.NewTime(noon.Add(testDay))}},
+	}
+	seen.config = read[raconfig.Config]{}
+	former := generation("f1", noon.Add(-89*testDay))
+	seen.earlier = []credentialFact{{
+		name: "former", keyring: read[metav1.PartialObjectMetadata]{value: &metav1.PartialObjectMetadata{}},
+		credential: read[v1alpha1.RACredential]{value: &v1alpha1.RACredential{
+			Spec: v1alpha1.RACredentialSpec{Purpose: v1alpha1.PurposeRA}, Status: v1alpha1.RACredentialStatus{Generations: []v1alpha1.CredentialGeneration{former}},
+		}},
+	}}
+	p := planRollover(ep, seen, noon)
+	if p.Stage != rotation.StageLoading || p.Active != "g1" || p.Next != "g2" || len(p.Accepted) != 1 || p.Accepted[0].Generation != "f1" {
+		t.Errorf("%+v", p)
+	}
+	seen.earlier[0].keyring.err = errors.New("away")
+	if p := planRollover(ep, seen, noon); p.Active != "" || p.Stage != rotation.StageNone {
+		t.Errorf("decided without a keyring that could not be read: %+v", p)
 	}
 }
 

@@ -27,6 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/scepter-pki/scepter/api/v1alpha1"
+	"github.com/scepter-pki/scepter/internal/render"
 )
 
 // requestsInterval is how often, at most, an endpoint's CertificateRequests wake
@@ -40,6 +41,14 @@ const maxConcurrent = 4
 // SetupWithManager registers the controller and what wakes it: the endpoint, its
 // children, and all that it refers to.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	probes := newProbeWatch(mgr.GetClient(), r.replicas, r.paced(probeWatchInterval))
+	if err := mgr.Add(probes); err != nil {
+		return fmt.Errorf("watch probes of ScepEndpoints: %w", err)
+	}
+	fleet := &fleetWatch{of: r, turns: make(chan event.GenericEvent, maxWaiting)}
+	if err := mgr.Add(fleet); err != nil {
+		return fmt.Errorf("watch all ScepEndpoints: %w", err)
+	}
 	c, err := ctrl.NewControllerManagedBy(mgr).
 		Named("scependpoint").
 		For(&v1alpha1.ScepEndpoint{}, builder.WithPredicates(specChanged())).
@@ -50,42 +59,50 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Owns(&rbacv1.RoleBinding{}).
 		Owns(&policyv1.PodDisruptionBudget{}).
 		Owns(&networkingv1.Ingress{}).
+		Owns(&networkingv1.NetworkPolicy{}).
 		Owns(&certmanagerv1.Certificate{}).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(labelledEndpoint), builder.WithPredicates(podChanged())).
-		Watches(&certmanagerv1.CertificateRequest{}, laterForLabelled()).
+		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(labelledEndpoint), builder.WithPredicates(isRevoked())).
+		Watches(&certmanagerv1.CertificateRequest{}, laterForLabelled(r.paced(requestsInterval))).
+		Watches(&v1alpha1.ScepEndpoint{}, r.sharingHosts(), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.RACredential{}, r.whoRefers(refersToCredential)).
 		Watches(&v1alpha1.CertificateTemplate{}, r.whoRefers(refersToTemplate)).
 		Watches(&certmanagerv1.Issuer{}, r.whoRefers(refersToIssuer(certmanagerv1.IssuerKind))).
 		Watches(&certmanagerv1.ClusterIssuer{}, r.whoRefers(refersToIssuer(certmanagerv1.ClusterIssuerKind))).
 		Watches(&networkingv1.IngressClass{}, r.whoRefers(usesIngress)).
+		WatchesRawSource(source.Channel(probes.changed, &handler.EnqueueRequestForObject{})).
+		WatchesRawSource(source.Channel(fleet.turns, &handler.EnqueueRequestForObject{})).
 		WithOptions(controller.Options{MaxConcurrentReconciles: maxConcurrent}).
 		Build(r)
 	if err != nil {
 		return fmt.Errorf("controller of ScepEndpoints: %w", err)
 	}
 	if r.metrics != nil {
-		if err := r.metrics.Register(&collector{reader: mgr.GetClient(), elected: mgr.Elected()}); err != nil {
+		if err := r.metrics.Register(&collector{ledger: r.ledger, reader: mgr.GetClient(), elected: mgr.Elected()}); err != nil {
 			return fmt.Errorf("metrics of ScepEndpoints: %w", err)
 		}
 	}
-	r.gateway.watch = func(kind schema.GroupVersionKind) error { return watchOwned(mgr, c, kind) }
-	for _, kind := range []string{"HTTPRoute", "TLSRoute"} {
+	r.gateway.watch = func(kind schema.GroupVersionKind) error { return r.watchGatewayKind(mgr, c, kind) }
+	for _, kind := range []string{"HTTPRoute", "TLSRoute", "ListenerSet", "Gateway", "GatewayClass"} {
 		r.gateway.ensure(gatewayKind(kind))
 	}
 	return nil
 }
 
-// specChanged lets through changes of the spec, and of the annotation that forces
-// a reconcile; not the status, which only this controller writes.
+// specChanged lets through changes of the spec, and of the annotations that force
+// a reconcile or new keys; not the status, which only this controller writes.
 func specChanged() predicate.Predicate {
 	forced := predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		return e.ObjectOld.GetAnnotations()[v1alpha1.AnnotationReconcile] != e.ObjectNew.GetAnnotations()[v1alpha1.AnnotationReconcile]
+		before, after := e.ObjectOld.GetAnnotations(), e.ObjectNew.GetAnnotations()
+		return before[v1alpha1.AnnotationReconcile] != after[v1alpha1.AnnotationReconcile] ||
+			before[v1alpha1.AnnotationRotate] != after[v1alpha1.AnnotationRotate]
 	}}
 	return predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, forced)
 }
 
-// watchOwned watches a kind of the Gateway API for routes that an endpoint controls.
-func watchOwned(mgr ctrl.Manager, c controller.Controller, kind schema.GroupVersionKind) error {
+// watchGatewayKind watches a kind of the Gateway API: routes that an endpoint controls,
+// and Gateways and their classes, which it refers to.
+func (r *Reconciler) watchGatewayKind(mgr ctrl.Manager, c controller.Controller, kind schema.GroupVersionKind) error {
 	made, err := mgr.GetScheme().New(kind)
 	if err != nil {
 		return fmt.Errorf("watch %s: %w", kind.Kind, err)
@@ -97,8 +114,11 @@ func watchOwned(mgr ctrl.Manager, c controller.Controller, kind schema.GroupVers
 	if err := cacheFirst(mgr.GetCache(), object); err != nil {
 		return fmt.Errorf("watch %s: %w", kind.Kind, err)
 	}
-	owner := handler.EnqueueRequestForOwner(mgr.GetScheme(), mgr.GetRESTMapper(), &v1alpha1.ScepEndpoint{}, handler.OnlyControllerOwner())
-	if err := c.Watch(source.Kind(mgr.GetCache(), object, owner)); err != nil {
+	wakes := handler.EnqueueRequestForOwner(mgr.GetScheme(), mgr.GetRESTMapper(), &v1alpha1.ScepEndpoint{}, handler.OnlyControllerOwner())
+	if kind.Kind == "Gateway" || kind.Kind == "GatewayClass" {
+		wakes = r.usesGateway()
+	}
+	if err := c.Watch(source.Kind(mgr.GetCache(), object, wakes)); err != nil {
 		return fmt.Errorf("watch %s: %w", kind.Kind, err)
 	}
 	return nil
@@ -144,12 +164,19 @@ func podChanged() predicate.Predicate {
 	}}
 }
 
+// isRevoked lets through lists of revoked certificates, which no endpoint owns.
+func isRevoked() predicate.Predicate {
+	return predicate.NewPredicateFuncs(func(o client.Object) bool {
+		return o.GetName() == render.RevokedName(o.GetLabels()[v1alpha1.LabelEndpoint])
+	})
+}
+
 // laterForLabelled wakes a request's endpoint after a while: requests that come
 // meanwhile are dealt with at the same time.
-func laterForLabelled() handler.EventHandler {
+func laterForLabelled(after time.Duration) handler.EventHandler {
 	later := func(ctx context.Context, o client.Object, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 		for _, request := range labelledEndpoint(ctx, o) {
-			q.AddAfter(request, requestsInterval)
+			q.AddAfter(request, after)
 		}
 	}
 	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]

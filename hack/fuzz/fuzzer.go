@@ -95,7 +95,7 @@ func (f fuzzer) run(ctx context.Context, duration time.Duration) result {
 	if err != nil && endedByTime(output) {
 		err = nil
 	}
-	if err == nil && !progress.Match(output) {
+	if err == nil && !tried(output) {
 		err = errors.New("nothing was tried")
 	}
 	return result{f, output, err}
@@ -112,6 +112,12 @@ func endedByTime(output []byte) bool {
 // progress is a line that "go test -fuzz" prints every few seconds.
 var progress = regexp.MustCompile(`(?m)^fuzz: elapsed: (\S+), execs: (\d+) \(\S+\), new interesting: (\d+) \(total: (\d+)\)`)
 
+// baseline is such a line while what was kept from earlier runs is tried again: of a
+// slow fuzzer that can take all the time there is.
+var baseline = regexp.MustCompile(`(?m)^fuzz: elapsed: (\S+), gathering baseline coverage: (\d+)/(\d+) completed`)
+
+func tried(output []byte) bool { return summary(output) != "" }
+
 // report prints a line, or all that a failed fuzzer printed.
 func (r result) report(out io.Writer) {
 	if r.err != nil {
@@ -121,9 +127,16 @@ func (r result) report(out io.Writer) {
 	_, _ = fmt.Fprintf(out, "pass  %s: %s\n", r.fuzzer, summary(r.output))
 }
 
-// summary says what the last line of progress does; run sees to it that there is one.
+// summary says what the last line of progress does; "" if nothing was tried.
 func summary(output []byte) string {
-	all := progress.FindAllSubmatch(output, -1)
+	if all := progress.FindAllSubmatch(output, -1); len(all) > 0 {
+		last := all[len(all)-1]
+		return fmt.Sprintf("%s, %s inputs tried, %s of them new, %s kept in all", last[1], last[2], last[3], last[4])
+	}
+	all := baseline.FindAllSubmatch(output, -1)
+	if len(all) == 0 || string(all[len(all)-1][2]) == "0" {
+		return ""
+	}
 	last := all[len(all)-1]
-	return fmt.Sprintf("%s, %s inputs tried, %s of them new, %s kept in all", last[1], last[2], last[3], last[4])
+	return fmt.Sprintf("%s, %s of %s inputs kept from earlier runs tried again, and no others", last[1], last[2], last[3])
 }

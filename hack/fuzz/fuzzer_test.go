@@ -83,7 +83,7 @@ func TestRun(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	err := run(t.Context(), &out, time.Second, "", 2)
+	err := run(t.Context(), &out, plan{duration: time.Second}, "", 2)
 	if err == nil || err.Error() != "failed: example.com/fuzzed.FuzzBad" {
 		t.Errorf("error is %v", err)
 	}
@@ -95,10 +95,42 @@ func TestRun(t *testing.T) {
 	if r := (fuzzer{"example.com/fuzzed", "FuzzAbsent"}).run(t.Context(), time.Second); r.err == nil {
 		t.Error("a fuzzer that is not there passes")
 	}
-	if err := run(t.Context(), &out, time.Second, "Absent", 2); err == nil || !strings.Contains(err.Error(), "Absent") {
+	if err := run(t.Context(), &out, plan{duration: time.Second}, "Absent", 2); err == nil || !strings.Contains(err.Error(), "Absent") {
 		t.Errorf("no fuzzer: %v", err)
 	}
-	if err := run(t.Context(), &out, time.Second, "(", 2); err == nil {
+	if err := run(t.Context(), &out, plan{duration: time.Second}, "(", 2); err == nil {
 		t.Error("a broken expression gives no error")
+	}
+}
+
+func TestPlan(t *testing.T) {
+	share, err := plan{30 * time.Second, "/internal/scep"}.compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]time.Duration{
+		"example.com/m/internal/scep/cms":  30 * time.Second,
+		"example.com/m/internal/ra/policy": 10 * time.Second,
+	} {
+		if got := share(fuzzer{importPath: path}); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+	if _, err := (plan{thorough: "("}).compile(); err == nil {
+		t.Error("a broken expression gives no error")
+	}
+}
+
+func TestSummary(t *testing.T) {
+	const baseline = "fuzz: elapsed: 4s, gathering baseline coverage: 156/563 completed\n"
+	for output, want := range map[string]string{
+		"PASS\n": "",
+		"fuzz: elapsed: 0s, gathering baseline coverage: 0/563 completed\n": "",
+		baseline: "4s, 156 of 563 inputs kept from earlier runs tried again, and no others",
+		baseline + "fuzz: elapsed: 6s, execs: 900 (10/sec), new interesting: 2 (total: 565)\n": "6s, 900 inputs tried, 2 of them new, 565 kept in all",
+	} {
+		if got := summary([]byte(output)); got != want {
+			t.Errorf("%q: %q, want %q", output, got, want)
+		}
 	}
 }

@@ -18,7 +18,7 @@ const chartFiles = "charts/scepter/files"
 // each with the directory below chartFiles it goes to.
 var shared = []struct{ glob, dir string }{
 	{"config/crd/scepter.dev_*.yaml", "crds"},
-	{"config/admission/ra_requests.yaml", "admission"},
+	{"config/admission/ra_*.yaml", "admission"},
 	{"config/rbac/role.yaml", "rbac"},
 	{"config/rbac/ra.yaml", "rbac"},
 	{"config/rbac/user_roles.yaml", "rbac"},
@@ -45,7 +45,22 @@ func writeChartFiles(root string) error {
 			}
 		}
 	}
+	if err := copyRules(root); err != nil {
+		return err
+	}
 	return writeClusterRole(root)
+}
+
+// rules are Prometheus' own format, not an object.
+const rules = "config/prometheus/scepter.rules.yaml"
+
+// copyRules gives the chart the alerts.
+func copyRules(root string) error {
+	content, err := os.ReadFile(filepath.Join(root, rules))
+	if err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(root, chartFiles, "alerts", filepath.Base(rules)), content)
 }
 
 // copyObjects writes each object of a YAML file into a file of its own.

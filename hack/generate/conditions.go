@@ -87,7 +87,7 @@ func formatConditions(groups []conditionGroup) string {
 	for _, group := range groups {
 		fmt.Fprintf(&out, "\n## %s\n\n| Value | Meaning |\n|---|---|\n", group.heading)
 		for _, row := range group.rows {
-			fmt.Fprintf(&out, "| `%s` | %s |\n", row.value, strings.ReplaceAll(row.meaning, "|", `\|`))
+			fmt.Fprintf(&out, "| `%s` | %s |\n", row.value, cell(row.meaning))
 		}
 	}
 	return out.String()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"go/parser"
 	"go/token"
 	"os"
@@ -10,6 +11,8 @@ import (
 	"testing"
 
 	rbacv1 "k8s.io/api/rbac/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"sigs.k8s.io/yaml"
 )
 
 func TestStaleFiles(t *testing.T) {
@@ -114,5 +117,48 @@ func TestConditionGroups(t *testing.T) {
 				t.Errorf("got %q, want %q", got, conditionsIntro+test.want)
 			}
 		})
+	}
+}
+
+func TestFormatFields(t *testing.T) {
+	const crd = `
+spec:
+  names: {kind: Thing, singular: thing}
+  versions:
+  - schema:
+      openAPIV3Schema:
+        properties:
+          spec:
+            required: [parts]
+            properties:
+              mode: {type: string, enum: [A, B], default: A, description: "A | B."}
+              empty: {type: object, default: {}, description: Nothing.}
+              parts:
+                type: array
+                description: |-
+                  Parts
+                  of it.
+                items: {type: object, properties: {size: {type: integer, description: In bytes.}}}
+              labels: {type: object, description: Labels., additionalProperties: {type: string}}
+              resources: {type: object, description: Processor., properties: {limits: {type: object}}}
+          status:
+            properties:
+              ready: {type: boolean, description: Whether it is.}
+`
+	var object apiextensionsv1.CustomResourceDefinition
+	if err := yaml.Unmarshal([]byte(crd), &object); err != nil {
+		t.Fatal(err)
+	}
+	const head = "\n\n| Field | Type | Default | Meaning |\n|---|---|---|---|\n"
+	want := fmt.Sprintf(fieldsIntro, "Thing", "thing.md", "thing") + "\n## spec" + head +
+		"| `empty` | object |  | Nothing. |\n" +
+		"| `labels{}` | string |  | Labels. |\n" +
+		"| `mode` | `A`, `B` | `A` | A \\| B. |\n" +
+		"| `parts[]` | object | required | Parts of it. |\n" +
+		"| `parts[].size` | integer |  | In bytes. |\n" +
+		"| `resources` | object |  | Processor. |\n" +
+		"\n## status" + head + "| `ready` | boolean |  | Whether it is. |\n"
+	if got := formatFields(&object); got != want {
+		t.Errorf("got %s\nwant %s", got, want)
 	}
 }

@@ -2,9 +2,12 @@
 //
 //	api/v1alpha1 types        -> deepcopy, apply configurations, config/crd
 //	markers in controllers/   -> config/rbac/role.yaml
-//	config/{crd,rbac,admission} -> charts/scepter/files
+//	config/{crd,rbac,admission,prometheus} -> charts/scepter/files
+//	config/crd                 -> docs/crds/*-fields.md
 //	api/v1alpha1/conditions.go -> docs/conditions.md
 //	internal/scep/rfc8894      -> docs/rfc8894.md
+//	test/failures              -> docs/failures.md
+//	internal/render/route      -> docs/ingress.md
 //
 // With -check it generates into a temporary copy of the tree and reports what
 // differs, so that it works in a tree with uncommitted changes.
@@ -31,8 +34,11 @@ var steps = []step{
 	{"operator role", controllerGen(
 		"rbac:roleName=scepter-operator", "paths=./controllers/...", "output:rbac:dir=config/rbac")},
 	{"chart files", writeChartFiles},
+	{"docs/crds/*-fields.md", writeFields},
 	{"docs/conditions.md", writeConditions},
 	{"docs/rfc8894.md", writeRequirements},
+	{"docs/failures.md", writeFailures},
+	{"docs/ingress.md", writeIngress},
 }
 
 // generated lists, as globs from the root, the files that the steps make.
@@ -44,8 +50,11 @@ var generated = []string{
 	"config/crd/scepter.dev_*.yaml",
 	"config/rbac/role.yaml",
 	"charts/scepter/files/*/*.yaml",
+	"docs/crds/*-fields.md",
 	"docs/conditions.md",
 	"docs/rfc8894.md",
+	"docs/failures.md",
+	"docs/ingress.md",
 }
 
 func main() {

@@ -25,7 +25,7 @@ var stages = []stage{
 	},
 	{
 		name:    "fuzz",
-		about:   "each fuzzer, for FUZZTIME",
+		about:   "each fuzzer: FUZZTIME for those of the protocol, a third for others",
 		command: []string{"make", "--no-print-directory", "fuzz"},
 		limit:   30 * time.Minute,
 	},
@@ -64,6 +64,12 @@ var stages = []stage{
 		after:   []string{"assets"},
 	},
 	{
+		name:    "alerts",
+		about:   "the alerts, evaluated by Prometheus' own engine",
+		command: []string{"make", "--no-print-directory", "alerts"},
+		limit:   10 * time.Minute,
+	},
+	{
 		name:    "image",
 		about:   "the Dockerfile: parsed, linted, its build steps run",
 		command: []string{"make", "--no-print-directory", "image"},
@@ -83,10 +89,24 @@ var stages = []stage{
 		limit:   10 * time.Minute,
 	},
 	{
+		name:    "demonstration",
+		about:   "what the README's make demo does",
+		command: []string{"make", "--no-print-directory", "demonstration"},
+		limit:   15 * time.Minute,
+		after:   []string{"assets"},
+	},
+	{
 		name:    "e2e",
 		about:   "stock SCEP clients enrol through a real cluster",
 		command: []string{"make", "--no-print-directory", "e2e"},
-		limit:   20 * time.Minute,
+		limit:   30 * time.Minute,
+		after:   []string{"assets"},
+	},
+	{
+		name:    "load",
+		about:   "2,000 devices, races, replays and outages in a real cluster, with figures",
+		command: []string{"make", "--no-print-directory", "load"},
+		limit:   25 * time.Minute,
 		after:   []string{"assets"},
 	},
 }

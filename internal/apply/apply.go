@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/json"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
@@ -49,6 +51,9 @@ const (
 	Updated Action = "Updated"
 	// Restored children had been changed by somebody else.
 	Restored Action = "Restored"
+	// Contested children have fields that somebody else changes each time they are put
+	// back; those are left alone. Outcome.Err is a ContestedError.
+	Contested Action = "Contested"
 	// Terminating children are being deleted; they are made again when they are gone.
 	Terminating Action = "Terminating"
 	// Failed children could not be read or written; Outcome.Err says why.
@@ -75,16 +80,19 @@ type Applier struct {
 	client     client.Client
 	live       client.Reader
 	fieldOwner client.FieldOwner
+	contests   *contests
 }
 
 // New makes an Applier. The client may read from a cache that holds only labelled
-// children; the reader asks the API server, which decides before anything is created.
-func New(c client.Client, reader client.Reader, fieldOwner string) *Applier {
-	return &Applier{client: c, live: reader, fieldOwner: client.FieldOwner(fieldOwner)}
+// children; the reader asks the API server, which decides before anything is created
+// or put back. The clock tells for how long somebody else has been changing a child.
+func New(c client.Client, reader client.Reader, fieldOwner string, now clock.PassiveClock) *Applier {
+	return &Applier{client: c, live: reader, fieldOwner: client.FieldOwner(fieldOwner), contests: newContests(now)}
 }
 
 // Apply brings every desired object about, in order, and goes on after a failure.
-// The error joins those of the outcomes; it wraps NotOwnedError where a name is taken.
+// The error joins those of the outcomes; it wraps NotOwnedError where a name is taken,
+// and ContestedError where somebody else keeps changing a child.
 func (a *Applier) Apply(ctx context.Context, owner client.Object, objs ...Object) ([]Outcome, error) {
 	outcomes := make([]Outcome, 0, len(objs))
 	var errs []error
@@ -103,10 +111,25 @@ func (a *Applier) applyOne(ctx context.Context, owner client.Object, obj Object)
 	}
 	ref := refOf(want)
 	action, err := a.bring(ctx, owner, ref, want)
+	return Outcome{Object: ref, Action: action, Err: err}
+}
+
+// Compare says what Apply would do to a child that is as given, and which fields it lacks
+// of all that is wanted, in a fixed order. It reads nothing.
+func (a *Applier) Compare(owner, live client.Object, obj Object) (Action, []string, error) {
+	want, err := a.desired(owner, obj)
 	if err != nil {
-		return Outcome{Object: ref, Action: Failed, Err: err}
+		return Failed, nil, err
 	}
-	return Outcome{Object: ref, Action: action}
+	have, err := content(live, want.GroupVersionKind())
+	if err != nil {
+		return Failed, nil, err
+	}
+	var fields []string
+	for _, p := range differences(have.Object, want.Object) {
+		fields = append(fields, p.String())
+	}
+	return decide(have, want), fields, nil
 }
 
 func (a *Applier) bring(ctx context.Context, owner client.Object, ref Ref, want *unstructured.Unstructured) (Action, error) {
@@ -118,17 +141,59 @@ func (a *Applier) bring(ctx context.Context, owner client.Object, ref Ref, want 
 		return Failed, &NotOwnedError{Object: ref}
 	}
 	action := decide(live, want)
+	var given []concession
+	if action == Restored {
+		if action, given, err = a.contend(ctx, ref, want, requestOf(owner.GetAnnotations())); err != nil {
+			return Failed, fmt.Errorf("read %s: %w", ref, err)
+		}
+	}
+	if err := a.write(ctx, ref, action, want); err != nil {
+		return Failed, err
+	}
+	if len(given) > 0 {
+		return Contested, contestedError(ref, given)
+	}
+	return action, nil
+}
+
+// contend decides about a child that somebody changed: what is contested is taken out
+// of want. The API server is asked, because a cache may show what has been put back
+// already, and does not keep who changed what.
+func (a *Applier) contend(ctx context.Context, ref Ref, want *unstructured.Unstructured, request string) (Action, []concession, error) {
+	live, err := a.get(ctx, a.live, ref)
+	if apierrors.IsNotFound(err) {
+		return Created, nil, nil
+	}
+	if err != nil {
+		return Failed, nil, err
+	}
+	if action := decide(live, want); action != Restored {
+		return action, nil, nil
+	}
+	about, differing := over(want, request), differences(live.Object, want.Object)
+	given := a.contests.conceded(ref, about, differing)
+	fought := slices.DeleteFunc(slices.Clone(differing), func(p path) bool { return isConceded(given, p) })
+	a.contests.flipped(ref, about, fought, func(p path) string { return managerOf(live.GetManagedFields(), string(a.fieldOwner), p) })
+	given = a.contests.conceded(ref, about, differing)
+	for _, g := range given {
+		g.field.remove(want.Object)
+	}
+	return decide(live, want), given, nil
+}
+
+// write applies what is wanted, where the action asks for it.
+func (a *Applier) write(ctx context.Context, ref Ref, action Action, want *unstructured.Unstructured) error {
 	if action == Unchanged || action == Terminating {
-		return action, nil
+		return nil
 	}
 	options := []client.ApplyOption{a.fieldOwner}
 	if action != Created {
 		options = append(options, client.ForceOwnership)
 	}
 	if err := a.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(want), options...); err != nil {
-		return Failed, fmt.Errorf("apply %s: %w", ref, err)
+		return fmt.Errorf("apply %s: %w", ref, err)
 	}
-	return action, nil
+	return nil
 }
 
 // decide says what a child needs.
@@ -138,13 +203,16 @@ func decide(live, want *unstructured.Unstructured) Action {
 		return Created
 	case live.GetDeletionTimestamp() != nil:
 		return Terminating
-	case live.GetAnnotations()[AnnotationApplied] != want.GetAnnotations()[AnnotationApplied]:
+	case appliedHash(live) != appliedHash(want) && appliedHash(live) != "":
 		return Updated
-	case !contains("", live.Object, want.Object):
+	case len(differences(live.Object, want.Object)) > 0:
 		return Restored
 	}
 	return Unchanged
 }
+
+// appliedHash is empty where somebody removed the annotation, and with it, perhaps, more.
+func appliedHash(o *unstructured.Unstructured) string { return o.GetAnnotations()[AnnotationApplied] }
 
 // read returns nil if the object does not exist. A cache that holds only labelled
 // objects cannot say so: the API server is asked before.
@@ -172,12 +240,17 @@ func (a *Applier) get(ctx context.Context, from client.Reader, ref Ref) (*unstru
 	if err := from.Get(ctx, client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}, typed); err != nil {
 		return nil, err
 	}
-	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(typed)
+	return content(typed, ref.GroupVersionKind)
+}
+
+// content is a typed object, which may come without its kind, as fields.
+func content(typed client.Object, kind schema.GroupVersionKind) (*unstructured.Unstructured, error) {
+	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(typed)
 	if err != nil {
-		return nil, fmt.Errorf("convert %s: %w", ref, err)
+		return nil, fmt.Errorf("convert %s %s: %w", kind.Kind, typed.GetName(), err)
 	}
-	live := &unstructured.Unstructured{Object: content}
-	live.SetGroupVersionKind(ref.GroupVersionKind) // a typed object may come without
+	live := &unstructured.Unstructured{Object: fields}
+	live.SetGroupVersionKind(kind)
 	return live, nil
 }
 

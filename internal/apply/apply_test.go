@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	"k8s.io/client-go/rest"
+	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
@@ -55,12 +57,13 @@ type world struct {
 	client  client.Client
 	applier *Applier
 	owner   *corev1.ConfigMap
+	clock   *clocktesting.FakePassiveClock
 	writes  int
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t}
+	w := &world{t: t, clock: clocktesting.NewFakePassiveClock(time.Now())}
 	direct, err := client.NewWithWatch(config, client.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +74,7 @@ func newWorld(t *testing.T) *world {
 			return c.Apply(ctx, obj, opts...)
 		},
 	})
-	w.applier = New(w.client, direct, "test")
+	w.applier = New(w.client, direct, "test", w.clock)
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "apply-"}}
 	w.create(ns)
 	w.owner = &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns.Name, Name: "owner"}}
@@ -204,7 +207,7 @@ func TestApplyDoesNotBelieveAnEmptyCache(t *testing.T) {
 			return apierrors.NewNotFound(schema.GroupResource{Resource: "services"}, key.Name)
 		},
 	})
-	_, err = New(blind, direct, "test").Apply(t.Context(), w.owner, w.service("ra", 80))
+	_, err = New(blind, direct, "test", w.clock).Apply(t.Context(), w.owner, w.service("ra", 80))
 	var notOwned *NotOwnedError
 	if !errors.As(err, &notOwned) {
 		t.Errorf("error %v", err)
@@ -244,7 +247,7 @@ func TestPruneNothingAfterAFailedList(t *testing.T) {
 		},
 	})
 	services := []schema.GroupVersionKind{corev1.SchemeGroupVersion.WithKind("Service")}
-	pruned, err := New(broken, direct, "test").Prune(t.Context(), w.owner, map[string]string{"child": "yes"}, services, sets.New[Ref]())
+	pruned, err := New(broken, direct, "test", w.clock).Prune(t.Context(), w.owner, map[string]string{"child": "yes"}, services, sets.New[Ref]())
 	if err == nil || len(pruned) != 0 {
 		t.Errorf("pruned %v, %v", pruned, err)
 	}
@@ -255,5 +258,30 @@ func TestApplyRefusesAnObjectWithoutAName(t *testing.T) {
 	w := newWorld(t)
 	if _, err := w.applier.Apply(t.Context(), w.owner, corev1ac.Service("", w.owner.Namespace)); err == nil {
 		t.Error("no error")
+	}
+}
+
+// TestCompareSaysWhatApplyWouldDo without doing it.
+func TestCompareSaysWhatApplyWouldDo(t *testing.T) {
+	w := newWorld(t)
+	w.apply(Created, w.service("ra", 80))
+	compare := func(port int32, want Action, fields ...string) {
+		t.Helper()
+		action, got, err := w.applier.Compare(w.owner, w.get("ra"), w.service("ra", port))
+		if err != nil || action != want || !slices.Equal(got, fields) {
+			t.Errorf("port %d: %s %q (%v), want %s %q", port, action, got, err, want, fields)
+		}
+	}
+	before := w.writes
+	compare(80, Unchanged)
+	compare(81, Updated, "metadata.annotations.scepter.dev/applied", "spec.ports[http].port")
+	s := w.get("ra")
+	s.Spec.Ports[0].Port = 82
+	if err := w.client.Update(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	compare(80, Restored, "spec.ports[http].port")
+	if w.writes != before {
+		t.Error("something was written")
 	}
 }

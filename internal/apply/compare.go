@@ -1,7 +1,9 @@
 package apply
 
 import (
+	"maps"
 	"reflect"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/resource"
 )
@@ -21,69 +23,106 @@ var associative = map[string]bool{
 	"volumes":                   true,
 }
 
+// atomic maps are owned as a whole in the API: whoever writes one key writes all.
+var atomic = map[string]bool{"matchLabels": true, "nodeSelector": true, "selector": true}
+
 // quantities are the fields whose values may be written in several ways ("0.05", "50m").
 var quantities = map[string]bool{"limits": true, "requests": true}
 
-// contains says whether live has all that want says; what want leaves out does
-// not count. The field is the name under which both were found.
-func contains(field string, live, want any) bool {
-	if live == nil {
-		return isEmpty(want)
-	}
+// differences lists what live lacks of all that want says, in a fixed order; what
+// want leaves out does not count.
+func differences(live, want any) []path { return differ(nil, live, want) }
+
+func differ(at path, live, want any) []path {
 	switch want := want.(type) {
 	case map[string]any:
-		live, ok := live.(map[string]any)
-		return ok && containsMap(field, live, want)
+		return differMap(at, live, want)
 	case []any:
-		live, ok := live.([]any)
-		return ok && containsList(field, live, want)
+		return differList(at, live, want)
 	}
-	return reflect.DeepEqual(live, want) || sameNumber(live, want)
+	if live == nil && isEmpty(want) || reflect.DeepEqual(live, want) || sameNumber(live, want) {
+		return nil
+	}
+	return []path{at}
 }
 
-func containsMap(field string, live, want map[string]any) bool {
-	for key, value := range want {
-		if quantities[field] && sameQuantity(live[key], value) {
+func differMap(at path, live any, want map[string]any) []path {
+	have, isMap := live.(map[string]any)
+	if !isMap && live != nil {
+		return []path{at}
+	}
+	var out []path
+	for _, key := range slices.Sorted(maps.Keys(want)) {
+		if quantities[at.last()] && sameQuantity(have[key], want[key]) {
 			continue
 		}
-		if !contains(key, live[key], value) {
-			return false
-		}
+		out = append(out, differ(at.to(key), have[key], want[key])...)
 	}
-	return true
+	if len(out) > 0 && atomic[at.last()] {
+		return []path{at}
+	}
+	return out
 }
 
-func containsList(field string, live, want []any) bool {
-	if associative[field] {
-		return containsAll(live, want)
-	}
-	if len(live) != len(want) {
-		return false
+func differList(at path, live any, want []any) []path {
+	have, isList := live.([]any)
+	switch {
+	case live == nil && len(want) == 0:
+		return nil
+	case !isList:
+		return []path{at}
+	case associative[at.last()]:
+		return differElements(at, have, want)
+	case len(have) != len(want):
+		return []path{at}
 	}
 	for i := range want {
-		if !contains("", live[i], want[i]) {
-			return false
+		if len(differ(nil, have[i], want[i])) > 0 {
+			return []path{at}
 		}
 	}
-	return true
+	return nil
 }
 
-func containsAll(live, want []any) bool {
+// differElements compares the elements of an associative list by their names. Where
+// they have none, the list is one thing.
+func differElements(at path, live, want []any) []path {
+	var out []path
 	for _, one := range want {
-		if !containsSome(live, one) {
-			return false
+		name := nameOf(one)
+		have, element := named(live, name), at.to("["+name+"]")
+		switch {
+		case name == "" && !containsSome(live, one):
+			return []path{at}
+		case name != "" && have == nil:
+			out = append(out, element)
+		case name != "":
+			out = append(out, differ(element, have, one)...)
 		}
 	}
-	return true
+	return out
 }
 
 func containsSome(live []any, one any) bool {
-	for _, candidate := range live {
-		if contains("", candidate, one) {
-			return true
-		}
+	return slices.ContainsFunc(live, func(candidate any) bool { return len(differ(nil, candidate, one)) == 0 })
+}
+
+func nameOf(element any) string {
+	m, isMap := element.(map[string]any)
+	if !isMap {
+		return ""
 	}
-	return false
+	name, _ := m["name"].(string)
+	return name
+}
+
+// named finds the element of a name; nil if there is none.
+func named(elements []any, name string) any {
+	i := slices.IndexFunc(elements, func(e any) bool { return nameOf(e) == name })
+	if i < 0 {
+		return nil
+	}
+	return elements[i]
 }
 
 // isEmpty is true for values that the API server, or a typed object, leaves out.

@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"strings"
 	"testing"
 
 	"sigs.k8s.io/yaml"
@@ -35,8 +36,38 @@ func TestContains(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			if got := contains("", decode(t, c.live), decode(t, c.want)); got != c.contained {
+			if got := len(differences(decode(t, c.live), decode(t, c.want))) == 0; got != c.contained {
 				t.Errorf("contains = %v, want %v", got, c.contained)
+			}
+		})
+	}
+}
+
+func TestDifferencesAreNamed(t *testing.T) {
+	cases := map[string]struct{ live, want, fields string }{
+		"none":                         {`{a: 1}`, `{a: 1}`, ""},
+		"values":                       {`{spec: {b: 2, a: 1}}`, `{spec: {b: 3, a: 2}}`, "spec.a spec.b"},
+		"all of a map":                 {`{}`, `{labels: {x: y, a: b}}`, "labels.a labels.x"},
+		"an element's field":           {`{spec: {containers: [{name: mesh}, {name: ra, image: evil}]}}`, `{spec: {containers: [{name: ra, image: i}]}}`, "spec.containers[ra].image"},
+		"a map that is one value":      {`{spec: {selector: {a: x, b: y}}}`, `{spec: {selector: {a: x, b: z}}}`, "spec.selector"},
+		"an element that is gone":      {`{env: []}`, `{env: [{name: A, value: v}]}`, "env[A]"},
+		"an element without a name":    {`{ports: [{port: 1}]}`, `{ports: [{port: 2}]}`, "ports"},
+		"a list that is one value":     {`{args: [a]}`, `{args: [b]}`, "args"},
+		"a list in the place of a map": {`{a: []}`, `{a: {b: 1}}`, "a"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			want := decode(t, c.want)
+			var got []string
+			for _, p := range differences(decode(t, c.live), want) {
+				got = append(got, p.String())
+				p.remove(want)
+			}
+			if strings.Join(got, " ") != c.fields {
+				t.Errorf("differences %q, want %q", got, c.fields)
+			}
+			if left := differences(decode(t, c.live), want); len(left) > 0 {
+				t.Errorf("%v differ, though they were removed", left)
 			}
 		})
 	}

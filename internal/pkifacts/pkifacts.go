@@ -14,6 +14,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -100,6 +101,16 @@ func OrderChain(leaf *x509.Certificate, candidates []*x509.Certificate) []*x509.
 		current = parent
 	}
 	return chain
+}
+
+// CompleteChain puts above a leaf's chain what further certificates have above its end.
+func CompleteChain(leaf *x509.Certificate, chain, further []*x509.Certificate) []*x509.Certificate {
+	top := leaf
+	if len(chain) > 0 {
+		top = chain[len(chain)-1]
+	}
+	above := slices.DeleteFunc(slices.Clone(further), func(c *x509.Certificate) bool { return slices.ContainsFunc(chain, c.Equal) })
+	return slices.Concat(chain, OrderChain(top, above))
 }
 
 func isSelfIssued(c *x509.Certificate) bool { return bytes.Equal(c.RawIssuer, c.RawSubject) }

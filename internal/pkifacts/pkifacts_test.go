@@ -140,12 +140,35 @@ func TestCheckUsages(t *testing.T) {
 			[]x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 			"its usages are digital signature, server auth, and role Client needs exactly digital signature, client auth",
 		},
-		"unknown role": {"Janitor", signature, nil, `role "Janitor" is not known`},
+		"signing, for clients": {
+			v1alpha1.RoleSigning, signature, client,
+			"its usages are digital signature, client auth, and an extended key usage that is not for registration authorities keeps role Signing from using it: it needs exactly digital signature",
+		},
+		"signing, for anything": {v1alpha1.RoleSigning, signature, []x509.ExtKeyUsage{x509.ExtKeyUsageAny}, ""},
+		"unknown role":          {"Janitor", signature, nil, `role "Janitor" is not known`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := &x509.Certificate{KeyUsage: tc.usage, ExtKeyUsage: tc.extended}
 			if got := text(pkifacts.CheckUsages(c, tc.role)); got != tc.want {
 				t.Errorf("got %q", got)
+			}
+		})
+	}
+}
+
+func TestPurposesOfARegistrationAuthority(t *testing.T) {
+	for name, tc := range map[string]struct {
+		oid  asn1.ObjectIdentifier
+		want bool
+	}{
+		"Certificate Request Agent": {asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 20, 2, 1}, true},
+		"id-kp-cmcRA":               {asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 28}, true},
+		"smart-card logon":          {asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 20, 2, 2}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := &x509.Certificate{KeyUsage: x509.KeyUsageKeyEncipherment, UnknownExtKeyUsage: []asn1.ObjectIdentifier{tc.oid}}
+			if err := pkifacts.CheckUsages(c, v1alpha1.RoleEncryption); (err == nil) != tc.want {
+				t.Errorf("error: %v", err)
 			}
 		})
 	}

@@ -2,6 +2,7 @@ package ra
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -25,7 +26,7 @@ const (
 )
 
 func isAdminPath(path string) bool {
-	return slices.Contains([]string{livePath, readyPath, metricsPath, raconfig.StatusPath}, path)
+	return slices.Contains([]string{livePath, readyPath, metricsPath, auditPath, raconfig.StatusPath}, path)
 }
 
 // admin serves the kubelet, the operator and Prometheus; never devices.
@@ -34,8 +35,23 @@ type admin struct {
 	status       func() *reload.Status
 	issuing      func() bool // whether what asks the issuer is set up
 	selfTest     *selfTest
+	device       *deviceTest
 	draining     atomic.Bool
+	wanted       func() []string // serial numbers to be revoked
+	clientProbes func() []raconfig.ClientProbe
+	services     func() []raconfig.Away // which failed
+	silent       func() []raconfig.Away // sources of revocation
+	rights       func() []string        // that are missing
+	trial        func() *raconfig.TrialProblem
+	health       *health
+	issuingCA    *issuingCA
+	collection   *collection
+	funnel       func() []audit.FunnelRow
+	paths        func() map[string]uint64
+	agents       func() map[string]uint64
 	logger       *slog.Logger
+	records      *recording
+	prober       Prober
 }
 
 func (a *admin) handler(metrics *audit.Metrics) http.Handler {
@@ -45,11 +61,14 @@ func (a *admin) handler(metrics *audit.Metrics) http.Handler {
 	mux.HandleFunc("GET "+healthPath, a.healthy)
 	mux.HandleFunc("GET "+raconfig.StatusPath, a.report)
 	mux.Handle("GET "+metricsPath, promhttp.HandlerFor(metrics.Registry(), promhttp.HandlerOpts{}))
+	if kept := a.records.ring; kept != nil {
+		mux.Handle("GET "+auditPath, kept)
+	}
 	return mux
 }
 
 func (a *admin) live(w http.ResponseWriter, r *http.Request) {
-	if err := a.selfTest.run(r.Context()); err != nil {
+	if err := errors.Join(a.selfTest.run(r.Context()), a.device.run(r.Context())); err != nil {
 		a.logger.ErrorContext(r.Context(), "self-test failed", "error", err)
 		http.Error(w, "the self-test failed: see the log", http.StatusInternalServerError)
 		return
@@ -88,22 +107,14 @@ func (a *admin) notReady() string {
 	}
 }
 
-func (a *admin) report(w http.ResponseWriter, _ *http.Request) {
+func (a *admin) report(w http.ResponseWriter, r *http.Request) {
+	if query := r.URL.Query(); query.Has(raconfig.ProberParameter) {
+		a.prober.Choose(query.Get(raconfig.ProberParameter) == a.pod, !query.Has(raconfig.NoCanariesParameter), query.Get(raconfig.AnewParameter))
+	}
 	w.Header().Set("Content-Type", "application/json")
 	if err := json.NewEncoder(w).Encode(a.replicaStatus()); err != nil {
 		a.logger.Debug("status was not sent", "error", err)
 	}
-}
-
-func (a *admin) replicaStatus() *raconfig.ReplicaStatus {
-	s := a.status()
-	out := &raconfig.ReplicaStatus{Pod: a.pod, Version: a.version, HeldGenerations: s.Held, Problems: s.Problems}
-	if c := s.Snapshot; c != nil {
-		out.ConfigHash = c.ConfigHash
-		out.ConfigGeneration = c.Config.Endpoint.Generation
-		out.ActiveGeneration = c.Config.ActiveGeneration
-	}
-	return out
 }
 
 // expiries are metrics of the RA certificates, as times, so that alerts need no

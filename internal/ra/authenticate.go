@@ -5,8 +5,10 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"time"
 
+	"github.com/scepter-pki/scepter/internal/pkifacts"
 	"github.com/scepter-pki/scepter/internal/ra/audit"
 	"github.com/scepter-pki/scepter/internal/ra/challenge"
 	"github.com/scepter-pki/scepter/internal/ra/refusal"
@@ -37,16 +39,16 @@ func (b *backend) authenticate(ctx context.Context, e *enrolment) (*scep.Reply, 
 func (b *backend) admit(ctx context.Context, e *enrolment) error {
 	attempt := e.attempt(ctx)
 	attempt.Password = e.request.ChallengePassword
-	admission, err := e.snapshot.Challenges.Verify(ctx, attempt)
+	admission, err := e.snapshot.Challenges.Verify(ctx, attempt, b.services.judged)
 	refused, isRefusal := refusal.As(err)
 	if err != nil && !isRefusal {
-		return &scep.UnavailableError{RetryAfter: max(retryAfter, challenge.RetryAfter(err)), Err: err}
+		return &scep.UnavailableError{RetryAfter: max(retryAfter, challenge.RetryAfter(err)), Err: fmt.Errorf("%w: %w", errChallengeAway, err)}
 	}
 	if admission != nil && (admission.ID == nil || e.request.NeedsPassword()) {
 		e.admission, e.admitted = admission, admission.Challenge
 		return nil
 	}
-	unfit := e.authenticateByCertificate(b.now())
+	unfit := b.authenticateByCertificate(ctx, e)
 	switch {
 	case unfit == nil:
 		e.admitted = byCertificate
@@ -59,6 +61,9 @@ func (b *backend) admit(ctx context.Context, e *enrolment) error {
 	}
 	return nil
 }
+
+// errChallengeAway is wrapped by errors about challenges that could not be judged.
+var errChallengeAway = errors.New("the challenge cannot be judged now")
 
 func reasonOf(err error) refusal.Reason {
 	if refused, ok := refusal.As(err); ok {
@@ -79,11 +84,12 @@ func (e *enrolment) attempt(ctx context.Context) challenge.Attempt {
 	}
 }
 
-func (e *enrolment) authenticateByCertificate(now time.Time) error {
+func (b *backend) authenticateByCertificate(ctx context.Context, e *enrolment) error {
 	if e.selfSign {
 		return e.refuseSelfSigned()
 	}
-	err := verifySigner(e.request.Signer, e.snapshot, now)
+	now := b.now()
+	issuer, err := verifySigner(e.request.Signer, e.snapshot, e.signerTime(now))
 	if refused, ok := refusal.As(err); ok && refused.Reason == refusal.SignerUnknown && e.request.ChallengePassword != "" {
 		return errChallengeWrong.Because(err)
 	}
@@ -93,7 +99,10 @@ func (e *enrolment) authenticateByCertificate(now time.Time) error {
 	if err := e.checkRenewalPolicy(now); err != nil {
 		return err
 	}
-	return e.template.Policy.JudgeRenewal(e.request.Signer, e.request.CSR)
+	if err := e.template.Policy.JudgeRenewal(e.request.Signer, e.request.CSR); err != nil {
+		return err
+	}
+	return b.checkRevoked(ctx, e, issuer)
 }
 
 var (
@@ -119,30 +128,29 @@ func (e *enrolment) refuseSelfSigned() error {
 	}
 }
 
-// verifySigner wants a certificate of the issuing CA, within its validity, that is
-// not the RA's own.
-func verifySigner(signer *x509.Certificate, s *reload.Snapshot, now time.Time) error {
-	roots := x509.NewCertPool()
-	for _, ca := range s.Identity.CAChain {
-		roots.AddCert(ca)
-	}
-	_, err := signer.Verify(x509.VerifyOptions{
-		Roots:         roots,
+// verifySigner wants a certificate of the endpoint's CA, present, past or to come, that
+// is within its validity and not the RA's own. It returns the CA that issued it.
+func verifySigner(signer *x509.Certificate, s *reload.Snapshot, now time.Time) (*x509.Certificate, error) {
+	chains, err := signer.Verify(x509.VerifyOptions{
+		Roots:         pkifacts.PoolOf(s.RenewalCAs),
 		Intermediates: x509.NewCertPool(), // none of the sender's: this CA's certificates only
 		CurrentTime:   now,
 		KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
 	})
 	var invalid x509.CertificateInvalidError
 	if errors.As(err, &invalid) && invalid.Reason == x509.Expired {
-		return errSignerExpired.Because(err)
+		return nil, errSignerExpired.Because(err)
 	}
 	if err != nil {
-		return errSignerUnknown.Because(err)
+		return nil, errSignerUnknown.Because(err)
+	}
+	if len(chains[0]) < 2 {
+		return nil, errSignerUnknown // it is one of the CA's own
 	}
 	if isOwn(signer, s) {
-		return errSignerIsRA
+		return nil, errSignerIsRA
 	}
-	return nil
+	return chains[0][1], nil
 }
 
 // isOwn says whether the RA itself has the certificate's key.
@@ -155,24 +163,4 @@ func isOwn(c *x509.Certificate, s *reload.Snapshot) bool {
 		}
 	}
 	return false
-}
-
-func (e *enrolment) checkRenewalPolicy(now time.Time) error {
-	if !reload.Renews(e.template.Policy) {
-		return errRenewalNotAllowed
-	}
-	window := e.template.Policy.Renewal().Window
-	if window == nil {
-		return nil
-	}
-	if opens := e.request.Signer.NotAfter.Add(-window.Duration); now.Before(opens) {
-		return refusal.New(refusal.RenewalTooEarly, "renewal refused: it is possible from %s", opens.UTC().Format(time.RFC3339))
-	}
-	return nil
-}
-
-// selfSigned says whether a certificate is signed with its own key.
-func selfSigned(c *x509.Certificate) bool {
-	return bytes.Equal(c.RawIssuer, c.RawSubject) &&
-		c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil
 }

@@ -3,6 +3,11 @@ package ra
 import (
 	"io"
 	"net/http"
+	"slices"
+
+	"github.com/scepter-pki/scepter/api/v1alpha1"
+	"github.com/scepter-pki/scepter/internal/ra/reload"
+	"github.com/scepter-pki/scepter/internal/raconfig"
 )
 
 // barePage is for a person who opens the URL; devices always name an operation.
@@ -19,8 +24,25 @@ of your device or of your device management.</p>
 </html>
 `
 
-// serveBareURL answers a GET without operation.
-func serveBareURL(w http.ResponseWriter, _ *http.Request) {
+// newBareURL answers a GET without operation. Where a policy module guards the endpoint
+// it is 403, as administrators of NDES expect: there the information page is a sign that
+// the module is not active.
+func newBareURL(current func() *reload.Snapshot) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if s := current(); s != nil && slices.ContainsFunc(s.Config.Challenges, isPolicyModule) {
+			http.Error(w, "a policy module guards this address: it is for devices only", http.StatusForbidden)
+			return
+		}
+		serveBarePage(w)
+	})
+}
+
+// isPolicyModule says whether another service judges what devices bring.
+func isPolicyModule(c raconfig.Challenge) bool {
+	return c.Type == v1alpha1.ChallengeWebhook || c.Type == v1alpha1.ChallengeIntune
+}
+
+func serveBarePage(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", "default-src 'none'")
 	w.Header().Set("X-Content-Type-Options", "nosniff")

@@ -249,7 +249,7 @@ func host(t *testing.T, raw string) string {
 func TestPendingIsServedByAnyReplica(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	f.files.Config.Issuance.PendingAfterSeconds = 1
+	f.files.Config.Issuance.WaitSeconds = 1
 	f.files.WriteConfig()
 	second := ratest.NewServer(t, f.Cluster, f.files)
 	f.Issuer.Set(ratest.Holds)
@@ -414,8 +414,9 @@ func (f *fixture) precreate(t *testing.T, request scep.EnrolRequest) string {
 		t.Fatal(err)
 	}
 	names := issue.Names{Key: f.files.StateKey(), Endpoint: ratest.Endpoint}
+	stolen := issue.Request{TransactionID: request.TransactionID, CSR: csr, Signer: request.Certificate, Template: "device"}
 	object := &certmanagerv1.CertificateRequest{ObjectMeta: metav1.ObjectMeta{
-		Name: names.Request(request.TransactionID, csr, request.Certificate, 1),
+		Name: names.Request(stolen, 1),
 		Labels: map[string]string{
 			v1alpha1.LabelEndpoint:    ratest.Endpoint,
 			v1alpha1.LabelTransaction: names.Transaction(request.TransactionID, csr),
@@ -516,8 +517,12 @@ func TestAPollFindsWhatTheWatchHasMissed(t *testing.T) {
 	if err != nil || record == nil || record.State != issue.Issued || !record.Certificates[0].Equal(certificate) {
 		t.Errorf("collected %+v (%v), want the certificate", record, err)
 	}
-	if record, err := idle.Collect(limited(t), "another", request.Certificate); record != nil || err != nil {
-		t.Errorf("collected %+v (%v) for another transaction", record, err)
+	if record, err := idle.Collect(limited(t), "another", request.Certificate); err != nil || record == nil || !record.Certificates[0].Equal(certificate) {
+		t.Errorf("collected %+v (%v) for another transaction of the same signer, want the certificate", record, err)
+	}
+	stranger := sceptest.SelfSigned(t, nil, sceptest.RSAKey(t, 2))
+	if record, err := idle.Collect(limited(t), request.TransactionID, stranger); record != nil || err != nil {
+		t.Errorf("collected %+v (%v) for another signer", record, err)
 	}
 }
 
@@ -541,7 +546,7 @@ func TestUnopenedMessagesAreRecorded(t *testing.T) {
 	f := newFixture(t)
 	message := sceptest.NewMessage(t, f.server.Identity(), []byte("not a CSR"), sceptest.RSAKey(t, 1))
 	post(t, f.server.URL, message.Bytes(t))
-	f.server.WantMetric(`scepter_ra_refusals_total{reason="Message/badRequest"} 1`)
-	f.server.WantMetric(`scepter_ra_enrolments_total{reason="Message/badRequest",result="failure"} 1`)
+	f.server.WantMetric(`scepter_ra_refusals_total{reason="Message/unreadable"} 1`)
+	f.server.WantMetric(`scepter_ra_enrolments_total{reason="Message/unreadable",result="failure"} 1`)
 	f.server.WantLogged(audit.MessageRefused, message.TransactionID)
 }

@@ -16,7 +16,7 @@ import (
 func (b *backend) issueCertificate(ctx context.Context, e *enrolment) (*scep.Reply, error) {
 	if e.record == nil {
 		var err error
-		if e.record, err = e.issuer.Record(ctx, e.order()); err != nil {
+		if e.record, err = e.issuer.Record(ctx, e.order(ctx)); err != nil {
 			return nil, err
 		}
 		b.recorder.step(ctx, e, audit.RequestRecorded, "")
@@ -34,6 +34,7 @@ var answers = map[issue.State]func(*issue.Record) (*scep.Reply, error){
 	issue.Waiting: func(*issue.Record) (*scep.Reply, error) { return scep.Pending(), nil },
 	issue.Denied:  refuse(refusal.Denied, "request denied by an approver"),
 	issue.Invalid: refuse(refusal.InvalidRequest, "request refused by the issuer"),
+	issue.Expired: refuse(refusal.PendingExpired, "the request was not answered in time: send a new one"),
 	issue.Failed:  refuse(refusal.IssuerFailed, "the issuer failed; try again later"),
 }
 
@@ -43,6 +44,8 @@ func (b *backend) answer(ctx context.Context, e *enrolment) (*scep.Reply, error)
 	if err != nil || reply.Status != scep.StatusSuccess {
 		return reply, err
 	}
+	b.issuing.see(e)
+	b.watchIssued(e)
 	if held, err := b.tellSuccess(ctx, e); held != nil || err != nil {
 		return held, err
 	}
@@ -51,7 +54,10 @@ func (b *backend) answer(ctx context.Context, e *enrolment) (*scep.Reply, error)
 
 // handOut gives the certificate away if it is what was asked for.
 func handOut(r *issue.Record) (*scep.Reply, error) {
-	if err := policy.CheckIssued(r.Certificates[0], r.CSR, r.Usages); err != nil {
+	if err := policy.CheckIssued(r.Certificates[0], r.CSR, r.Usages, r.ExtendedKeyUsages); err != nil {
+		return nil, err
+	}
+	if err := policy.CheckValidity(r.Certificates[0], r.Duration); err != nil {
 		return nil, err
 	}
 	return scep.Success(r.Certificates[0]), nil

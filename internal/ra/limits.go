@@ -64,21 +64,30 @@ func (b *budget) leave() {
 // processor guards cryptography: a bounded queue before a bounded room.
 type processor struct {
 	room, queue *budget
+	fairness    *fairness
 }
 
-func newProcessor(gauge func(resource string) prometheus.Gauge) *processor {
+func newProcessor(gauge func(resource string) prometheus.Gauge, f *fairness) *processor {
 	return &processor{
-		room:  newBudget(runtime.GOMAXPROCS(0)*slotsPerCPU, gauge("cryptography")),
-		queue: newBudget(maxQueued, gauge("queue")),
+		fairness: f,
+		room:     newBudget(runtime.GOMAXPROCS(0)*slotsPerCPU, gauge("cryptography")),
+		queue:    newBudget(maxQueued, gauge("queue")),
 	}
 }
 
-var errBusy = errors.New("too many messages are being worked on")
+var (
+	errBusy    = errors.New("too many messages are being worked on")
+	errFailing = errors.New("too many messages are being worked on, and this client's keep failing")
+)
 
-// enter waits for a place, within the bounds of the queue.
+// enter waits for a place, within the bounds of the queue. Clients whose requests
+// keep failing do not queue.
 func (p *processor) enter(ctx context.Context) error {
 	if p.room.tryEnter() {
 		return nil
+	}
+	if p.fairness.failing(clientFrom(ctx).fair) {
+		return errFailing
 	}
 	if !p.queue.tryEnter() {
 		return errBusy
@@ -96,7 +105,7 @@ func (p *processor) enter(ctx context.Context) error {
 // is a *scep.UnavailableError; the work was then not done.
 func (p *processor) run(ctx context.Context, work func()) error {
 	if err := p.enter(ctx); err != nil {
-		return &scep.UnavailableError{RetryAfter: busyRetryAfter, Err: err}
+		return &scep.UnavailableError{RetryAfter: busyRetryAfter, Err: err, TooMany: errors.Is(err, errFailing)}
 	}
 	defer p.room.leave()
 	work()

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -17,7 +18,7 @@ func gauge(string) prometheus.Gauge { return prometheus.NewGauge(prometheus.Gaug
 
 // small is a processor with one place and one in the queue.
 func small() *processor {
-	return &processor{room: newBudget(1, gauge("")), queue: newBudget(1, gauge(""))}
+	return &processor{room: newBudget(1, gauge("")), queue: newBudget(1, gauge("")), fairness: newFairness(time.Now)}
 }
 
 func TestProcessorIsFull(t *testing.T) {

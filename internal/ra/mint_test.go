@@ -18,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/scepter-pki/scepter/api/v1alpha1"
+	"github.com/scepter-pki/scepter/internal/probemark"
 	"github.com/scepter-pki/scepter/internal/ra/audit"
 	"github.com/scepter-pki/scepter/internal/ra/ratest"
 	"github.com/scepter-pki/scepter/internal/raconfig"
@@ -148,6 +149,36 @@ func TestRequestsThatMintNothing(t *testing.T) {
 		if tc.status == http.StatusUnauthorized && !strings.HasPrefix(response.Header.Get("WWW-Authenticate"), "Basic ") {
 			t.Errorf("%s: WWW-Authenticate %q", name, response.Header.Values("WWW-Authenticate"))
 		}
+	}
+	f.server.WantLogged(audit.MintingRefused, "nobody is known")
+}
+
+// TestProbesOfThePage: the endpoint's own probes are answered as strangers are, with a
+// receipt, and neither limited nor recorded; a mark opens nothing.
+func TestProbesOfThePage(t *testing.T) {
+	t.Parallel()
+	f := newMintFixture(t, nil)
+	key := probemark.NewKey(f.files.StateKey())
+	mark := key.Mark(time.Now(), [16]byte{1})
+	marked := func(r *http.Request) { r.Header.Set(probemark.Header, mark) }
+	for range 50 {
+		response, body := ask(t, http.MethodGet, f.server.MintURL+raconfig.ChallengePagePath, "", marked)
+		receipt, err := key.Verify(mark, response.Header.Get(probemark.Header))
+		if response.StatusCode != http.StatusUnauthorized || err != nil || receipt.Answer != probemark.SumOf([]byte(body)) {
+			t.Fatalf("HTTP status %d, receipt %v", response.StatusCode, err)
+		}
+	}
+	if f.server.Logged(audit.MintingRefused, "") == nil {
+		t.Error("probes are in the audit record")
+	}
+	response, body := ask(t, http.MethodGet, f.server.MintURL+raconfig.ChallengePagePath, "", func(r *http.Request) { marked(r); basic(r) })
+	if response.StatusCode != http.StatusUnauthorized {
+		t.Errorf("with a mark and a password: HTTP status %d: %s", response.StatusCode, body)
+	}
+	mark = probemark.NewKey(f.files.ChallengeKey()).Mark(time.Now(), [16]byte{1})
+	response, _ = ask(t, http.MethodGet, f.server.MintURL+raconfig.ChallengePagePath, "", marked)
+	if response.StatusCode != http.StatusUnauthorized || response.Header.Get(probemark.Header) != "" {
+		t.Errorf("a stranger's mark: HTTP status %d, receipt %q", response.StatusCode, response.Header.Get(probemark.Header))
 	}
 	f.server.WantLogged(audit.MintingRefused, "nobody is known")
 }

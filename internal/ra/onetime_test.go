@@ -1,6 +1,7 @@
 package ra_test
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -98,27 +99,14 @@ func with(t *testing.T, challenge string, keyNumber int) scep.EnrolRequest {
 	return request
 }
 
-// Twenty devices race for five challenges on two servers.
-func TestRaceForOneTimeChallenges(t *testing.T) {
-	t.Parallel()
-	const devices, challenges = 20, 5
-	f := newOneTimeFixture(t, nil)
-	second := ratest.NewServer(t, f.Cluster, f.files)
-	var minted []string
-	for range challenges {
-		minted = append(minted, f.mint(t))
-	}
-	requests := make([]scep.EnrolRequest, devices)
-	for n := range requests {
-		requests[n] = with(t, minted[n%challenges], n)
-		requests[n].TransactionID = fmt.Sprintf("device %d", n)
-	}
-	outcomes := make([]string, devices)
+// race sends requests at once, the n-th to a URL of its own, and counts how they end.
+func race(t *testing.T, requests []scep.EnrolRequest, url func(n int) string) map[string]int {
+	t.Helper()
+	outcomes := make([]string, len(requests))
 	var group sync.WaitGroup
-	for n := range requests {
-		url := []string{f.server.URL, second.URL}[n/challenges%2]
+	for n, request := range requests {
 		group.Go(func() {
-			result, err := device(url).Enrol(limited(t), requests[n])
+			result, err := device(url(n)).Enrol(limited(t), request)
 			switch {
 			case err != nil:
 				outcomes[n] = err.Error()
@@ -134,6 +122,25 @@ func TestRaceForOneTimeChallenges(t *testing.T) {
 	for _, o := range outcomes {
 		count[o]++
 	}
+	return count
+}
+
+// Twenty devices race for five challenges on two servers.
+func TestRaceForOneTimeChallenges(t *testing.T) {
+	t.Parallel()
+	const devices, challenges = 20, 5
+	f := newOneTimeFixture(t, nil)
+	second := ratest.NewServer(t, f.Cluster, f.files)
+	var minted []string
+	for range challenges {
+		minted = append(minted, f.mint(t))
+	}
+	requests := make([]scep.EnrolRequest, devices)
+	for n := range requests {
+		requests[n] = with(t, minted[n%challenges], n)
+		requests[n].TransactionID = fmt.Sprintf("device %d", n)
+	}
+	count := race(t, requests, func(n int) string { return []string{f.server.URL, second.URL}[n/challenges%2] })
 	if len(count) != 2 || count["certificate"] != challenges || count[usedText] != devices-challenges {
 		t.Errorf("outcomes %v, want %d certificates and %d refusals", count, challenges, devices-challenges)
 	}
@@ -386,5 +393,21 @@ func TestWithoutAKeyOneTimeChallengesAreRefused(t *testing.T) {
 	wantFailure(t, enrol(t, f.server.URL, with(t, f.mint(t), 1)), refusedText)
 	if err := wantProblem(f.server.Status(), "one or two keys"); err != nil {
 		t.Error(err)
+	}
+}
+
+// The keys of a rotation under way verify, and the status names them by what tells nothing of them.
+func TestKeysOfARotation(t *testing.T) {
+	t.Parallel()
+	next := bytes.Repeat([]byte{7}, onetime.KeyBytes)
+	f := newOneTimeFixture(t, func(f *ratest.Files) { f.Write(f.Dirs.State, raconfig.NextChallengeKeyFile, next) })
+	want := []string{raconfig.ChallengeKeyID(f.files.ChallengeKey()), raconfig.ChallengeKeyID(next)}
+	if status := f.server.Status(); !status.HoldsChallengeKeys(want) {
+		t.Errorf("the server names %q, want %q", status.ChallengeKeys, want)
+	}
+	ahead := newMinter(t, f.files, func(c *onetime.Config) { c.Keys = [][]byte{next} })
+	for n, challenge := range []string{f.mint(t), mintFrom(t, ahead, onetime.Order{})} {
+		request := with(t, challenge, n+1)
+		wantCertificate(t, enrol(t, f.server.URL, request), request.Key)
 	}
 }

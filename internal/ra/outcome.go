@@ -20,6 +20,9 @@ func (b *backend) tellSuccess(ctx context.Context, e *enrolment) (*scep.Reply, e
 		return nil, nil
 	}
 	err := outcome.Succeeded(ctx, e.recorded(ctx), e.record.Certificates[0])
+	if e.snapshot.Challenges.Outcome(outcome.Name()) == outcome {
+		b.services.told(outcome, err)
+	}
 	if err == nil {
 		return nil, nil
 	}
@@ -30,7 +33,7 @@ func (b *backend) tellSuccess(ctx context.Context, e *enrolment) (*scep.Reply, e
 	if refused, ok := refusal.As(err); ok {
 		return nil, refused
 	}
-	return scep.Pending(), nil
+	return e.holdBack()
 }
 
 // tellFailure tells the challenge that admitted a request why it is refused all the same.
@@ -50,6 +53,8 @@ func (b *backend) tellFailure(ctx context.Context, e *enrolment, refused *refusa
 func (e *enrolment) outcome() challenge.Outcome {
 	name, notify := "", false
 	switch {
+	case e.record != nil && e.record.Altered:
+		return challenge.NewUnusable(e.record.Challenge, errAltered)
 	case e.record != nil:
 		name, notify = e.record.Challenge, e.record.Notify
 	case e.admission != nil:
@@ -62,6 +67,9 @@ func (e *enrolment) outcome() challenge.Outcome {
 }
 
 var errChallengeGone = errors.New("the challenge that has to be told is not configured any more: put it back, or let the request expire")
+
+var errAltered = errors.New("somebody changed the labels or annotations of the CertificateRequest, so it is not known who has to be told: " +
+	"let the request expire, or delete the object")
 
 // recorded is the attempt as it was first recorded, if it was: polls bring no CSR,
 // and retries may bring another.

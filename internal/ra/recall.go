@@ -21,7 +21,10 @@ func (b *backend) recall(ctx context.Context, e *enrolment) (*scep.Reply, error)
 	if err != nil || record == nil {
 		return nil, err
 	}
-	grant, err := e.template.Policy.Judge(e.request.CSR, policy.Challenge{Name: record.Challenge})
+	grant, err := e.template.Policy.Judge(e.request.CSR, policy.Context{
+		Challenge: policy.Challenge{Name: record.Challenge},
+		Client:    clientFrom(ctx).variable(),
+	})
 	if err != nil || !issue.SameUsages(grant.Usages, record.Usages) {
 		return nil, nil //nolint:nilerr // an unknown request goes through all steps, which refuse it
 	}
@@ -41,6 +44,10 @@ func (b *backend) collect(ctx context.Context, e *enrolment) (*scep.Reply, error
 		return nil, errTransactionUnknown
 	}
 	e.record = record
+	if err := e.matchRecord(clientFrom(ctx).path); err != nil {
+		e.record = nil // it is nothing to this poll
+		return nil, err
+	}
 	b.recorder.step(ctx, e, audit.Recalled, audit.StepRecalled)
 	return nil, nil
 }

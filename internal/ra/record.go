@@ -2,7 +2,6 @@ package ra
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"log/slog"
 	"time"
@@ -10,27 +9,33 @@ import (
 	"github.com/scepter-pki/scepter/internal/ra/audit"
 	"github.com/scepter-pki/scepter/internal/ra/challenge/onetime"
 	"github.com/scepter-pki/scepter/internal/ra/refusal"
+	"github.com/scepter-pki/scepter/internal/ra/reload"
 	"github.com/scepter-pki/scepter/internal/raconfig"
 	"github.com/scepter-pki/scepter/internal/scep"
 )
 
 // recorder writes the audit record and the metrics of each step.
 type recorder struct {
-	log     *audit.Log
-	metrics *audit.Metrics
-	now     func() time.Time
+	log      *audit.Log
+	logger   *slog.Logger
+	metrics  *audit.Metrics
+	snapshot func() *reload.Snapshot
+	now      func() time.Time
+	fairness *fairness
 }
 
 // step records one that went well; funnel is "" for one that is not part of the funnel.
 func (r *recorder) step(ctx context.Context, e *enrolment, code audit.Code, funnel string) {
 	if funnel != "" {
-		r.metrics.Step(funnel)
+		r.metrics.Step(clientFrom(ctx).family, funnel)
 	}
 	r.log.Record(ctx, code, e.attributes(ctx)...)
 }
 
 // conclude turns what the pipeline came to into a reply, and records it.
 func (b *backend) conclude(ctx context.Context, e *enrolment, reply *scep.Reply, err error) (*scep.Reply, error) {
+	b.health.see(e, reply, err)
+	b.recorder.fairness.judge(clientFrom(ctx).fair, reply, err)
 	if refused, ok := refusal.As(err); ok {
 		b.tellFailure(ctx, e, refused)
 		b.recorder.ended(ctx, e, ending{audit.AnsweredFailure, audit.ResultFailure, string(refused.Reason), err})
@@ -67,10 +72,12 @@ func endingOf(reply *scep.Reply, err error) ending {
 func (r *recorder) ended(ctx context.Context, e *enrolment, end ending) {
 	took := r.now().Sub(e.started)
 	r.metrics.Ended(end.result, end.reason, took)
+	r.metrics.Took(e.took)
 	if end.result == audit.ResultSuccess {
-		r.metrics.Step(audit.StepIssued)
+		r.metrics.Step(clientFrom(ctx).family, audit.StepIssued)
 	}
-	attributes := append(e.attributes(ctx), slog.Duration("took", took))
+	attributes := append(e.attributes(ctx),
+		slog.String("outcome", string(end.result)), slog.Duration("took", took), e.describeTook())
 	if end.reason != "" {
 		attributes = append(attributes, slog.String("reason", end.reason))
 	}
@@ -82,16 +89,13 @@ func (r *recorder) ended(ctx context.Context, e *enrolment, end ending) {
 
 // attributes describe an enrolment in audit records.
 func (e *enrolment) attributes(ctx context.Context) []slog.Attr {
-	c := e.snapshot.Config
-	out := []slog.Attr{
-		slog.String("endpoint", c.Endpoint.Namespace+"/"+c.Endpoint.Name),
-		slog.Int64("generation", c.Endpoint.Generation),
+	out := append(describeEndpoint(e.snapshot),
 		slog.String("transaction", e.request.TransactionID),
 		slog.String("messageType", e.request.MessageType.String()),
-		slog.String("template", e.template.Name),
 		slog.Any("client", clientFrom(ctx)),
 		slog.String("signer", raconfig.Fingerprint(e.request.Signer)),
-	}
+		slog.String("signerSubject", e.request.Signer.Subject.String()))
+	out = append(out, e.describeTemplate()...)
 	if e.admitted != "" {
 		out = append(out, slog.String("admittedBy", e.admitted))
 	}
@@ -101,43 +105,39 @@ func (e *enrolment) attributes(ctx context.Context) []slog.Attr {
 		}
 		out = append(out, slog.String("state", string(e.record.State)))
 		if len(e.record.Certificates) > 0 {
-			out = append(out, slog.String("certificate", raconfig.Fingerprint(e.record.Certificates[0])))
+			out = append(out, describeIssued(e.record.Certificates[0])...)
 		}
 	}
 	return append(out, describeRequest(e.request.CSR)...)
 }
 
-// describeRequest lists what a CSR asks for, without its challenge.
-func describeRequest(csr *x509.CertificateRequest) []slog.Attr {
-	if csr == nil {
-		return nil
-	}
-	var names []string
-	names = append(append(names, csr.DNSNames...), csr.EmailAddresses...)
-	for _, ip := range csr.IPAddresses {
-		names = append(names, ip.String())
-	}
-	for _, u := range csr.URIs {
-		names = append(names, u.String())
-	}
-	return []slog.Attr{
-		slog.String("subject", csr.Subject.String()),
-		slog.Any("alternativeNames", names),
-		slog.String("keyAlgorithm", csr.PublicKeyAlgorithm.String()),
-	}
-}
-
 // observer records what package scep does before and after the backend.
 type observer struct{ *recorder }
 
+// arrivals are the steps with which a request begins. Audit records begin with a message
+// that was opened; at level Debug the log has what came before, and whatever else came.
+var arrivals = map[scep.Step]bool{
+	scep.StepGetCACaps: true, scep.StepGetCACert: true, scep.StepGetNextCACert: true, scep.StepPKIOperation: true, scep.StepOther: true,
+}
+
 // Observe implements scep.Observer.
 func (o observer) Observe(ctx context.Context, e scep.Event) {
-	o.metrics.Step(string(e.Step))
+	if e.Step == scep.StepOpened {
+		refine(ctx, e)
+	}
+	if arrivals[e.Step] {
+		o.logger.DebugContext(ctx, "request arrived", "operation", string(e.Step),
+			"method", e.HTTPMethod, "targetBytes", e.TargetBytes, "client", clientFrom(ctx))
+	}
+	from := clientFrom(ctx).family
+	o.metrics.Step(from, string(e.Step))
+	o.metrics.Arrived(from, e.TargetBytes)
 	switch e.Step {
 	case scep.StepPKIOperation:
 		o.metrics.Target(e.TargetBytes)
 	case scep.StepOpened:
-		o.log.Record(ctx, audit.MessageOpened, messageAttributes(ctx, e)...)
+		o.log.Record(ctx, audit.MessageOpened, append(o.messageAttributes(ctx, e),
+			slog.String("cipher", e.Cipher.String()), slog.String("digest", e.Digest.String()))...)
 	case scep.StepRefused:
 		o.refused(ctx, e)
 	}
@@ -146,23 +146,38 @@ func (o observer) Observe(ctx context.Context, e scep.Event) {
 // refused records a message that could not be opened. What the backend refused is
 // recorded already.
 func (o observer) refused(ctx context.Context, e scep.Event) {
-	var message *scep.MessageError
-	if !errors.As(e.Err, &message) {
+	reason := unopened(e)
+	if reason == "" {
 		return
 	}
-	reason := "Message/" + message.FailInfo.String()
 	o.metrics.Unopened(reason)
-	o.log.Record(ctx, audit.MessageRefused, append(messageAttributes(ctx, e),
-		slog.String("reason", reason), slog.String("error", message.Error()))...)
+	o.fairness.count(clientFrom(ctx).fair, true)
+	o.log.Record(ctx, audit.MessageRefused, append(o.messageAttributes(ctx, e),
+		slog.String("outcome", string(audit.ResultFailure)),
+		slog.String("reason", reason), slog.String("error", e.Err.Error()))...)
+}
+
+// unopened is why a message could not be opened; "" if it was.
+func unopened(e scep.Event) string {
+	var message *scep.MessageError
+	switch {
+	case errors.Is(e.Err, scep.ErrUnreadable):
+		return "Message/unreadable"
+	case errors.As(e.Err, &message):
+		return "Message/" + message.FailInfo.String()
+	case errors.Is(e.Err, scep.ErrNotDecoded):
+		return "Message/undecoded"
+	default:
+		return ""
+	}
 }
 
 // messageAttributes describe a message before its enrolment begins.
-func messageAttributes(ctx context.Context, e scep.Event) []slog.Attr {
-	return []slog.Attr{
+func (o observer) messageAttributes(ctx context.Context, e scep.Event) []slog.Attr {
+	return append(describeEndpoint(o.snapshot()),
 		slog.String("transaction", e.TransactionID),
 		slog.String("messageType", e.MessageType.String()),
 		slog.String("method", e.HTTPMethod),
 		slog.Int("targetBytes", e.TargetBytes),
-		slog.Any("client", clientFrom(ctx)),
-	}
+		slog.Any("client", clientFrom(ctx)))
 }

@@ -37,6 +37,73 @@ func TestNotReadyBeforeThereIsAConfiguration(t *testing.T) {
 	}
 }
 
+// TestANewServerGoesBack: one that starts while the newest configuration cannot be used has
+// the last good one, as those have that run, and takes the newest as soon as that is mended.
+func TestANewServerGoesBack(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		change  func(*ratest.Files)
+		problem string
+	}{
+		"unreadable": {func(f *ratest.Files) { f.Write(f.Dirs.Config, raconfig.ConfigFile, []byte("{")) }, "invalid RA configuration"},
+		"unknown generation": {func(f *ratest.Files) {
+			f.Config.ActiveGeneration = "absent"
+			f.WriteConfig()
+		}, "activeGeneration absent: the keyring lacks it"},
+		"broken rule": {func(f *ratest.Files) {
+			f.Config.Templates[0].Spec.Rules[0].Expression = "csr.nothing"
+			f.WriteConfig()
+		}, "rules[0]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cluster := ratest.NewCluster(t)
+			files := ratest.NewFiles(t, cluster)
+			good, err := raconfig.Encode(files.Config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files.WriteLastGood(good, t.Name())
+			tc.change(files)
+			server := ratest.NewServer(t, cluster, files)
+			if status := server.Status(); status.ConfigHash != raconfig.Hash(good) || wantProblem(status, tc.problem) != nil {
+				t.Errorf("in use is %s, want %s; problems are %q", status.ConfigHash, raconfig.Hash(good), status.Problems)
+			}
+			request := enrolment(t, 1)
+			wantCertificate(t, enrol(t, server.URL, request), request.Key)
+			mended := slices.Concat(good, []byte("# mended\n"))
+			files.Write(files.Dirs.Config, raconfig.ConfigFile, mended)
+			ratest.Eventually(t, "the mended one to be used", func() error {
+				if status := server.Status(); status.ConfigHash != raconfig.Hash(mended) || len(status.Problems) > 0 {
+					return fmt.Errorf("in use is %s; problems are %q", status.ConfigHash, status.Problems)
+				}
+				return nil
+			})
+		})
+	}
+}
+
+// TestAServerOfAnotherRevisionDoesNotGoBack: it is not ready, so that a Deployment takes none
+// away for it, and says why.
+func TestAServerOfAnotherRevisionDoesNotGoBack(t *testing.T) {
+	t.Parallel()
+	cluster := ratest.NewCluster(t)
+	files := ratest.NewFiles(t, cluster)
+	good, err := raconfig.Encode(files.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files.WriteLastGood(good, "corp-ra-5d9c7b6f4-x2x7k")
+	files.Write(files.Dirs.Config, raconfig.ConfigFile, []byte("{"))
+	server := ratest.StartServer(t, cluster, files)
+	ratest.Eventually(t, "the problem", func() error { return wantProblem(server.Status(), "invalid RA configuration") })
+	if status := server.Status(); status.ConfigHash != "" || server.Get("/readyz") == nil {
+		t.Errorf("it uses %q and is ready", status.ConfigHash)
+	}
+	files.WriteConfig()
+	ratest.Eventually(t, "server to be ready", func() error { return server.Get("/readyz") })
+}
+
 func wantProblem(s raconfig.ReplicaStatus, text string) error {
 	if slices.ContainsFunc(s.Problems, func(p string) bool { return strings.Contains(p, text) }) {
 		return nil

@@ -46,14 +46,20 @@ func TestRenewalWithoutChallenge(t *testing.T) {
 	f := newFixture(t)
 	first := wantCertificate(t, enrol(t, f.server.URL, enrolment(t, oldKey)), sceptest.RSAKey(t, oldKey))
 	request := renewal(t, first)
-	wantCertificate(t, renew(t, f.server.URL, request), request.Key)
+	renewed := wantCertificate(t, renew(t, f.server.URL, request), request.Key)
 	f.server.WantLogged(audit.Authenticated, `"admittedBy":"certificate"`)
 
+	if again := wantCertificate(t, renew(t, f.server.URL, request), request.Key); !again.Equal(renewed) {
+		t.Error("the same renewal in another transaction got another certificate")
+	}
+
 	asPKCSReq := renewal(t, first)
+	asPKCSReq.Key = sceptest.RSAKey(t, 3)
 	wantCertificate(t, enrol(t, f.server.URL, asPKCSReq), asPKCSReq.Key)
 
 	spentChallenge := renewal(t, first)
 	spentChallenge.ChallengePassword = "spent long ago"
+	spentChallenge.Key = sceptest.RSAKey(t, 4)
 	wantCertificate(t, renew(t, f.server.URL, spentChallenge), spentChallenge.Key)
 
 	sameKey := renewal(t, first)

@@ -11,13 +11,21 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
+	"github.com/scepter-pki/scepter/internal/probemark"
+	"github.com/scepter-pki/scepter/internal/ra/access"
 	"github.com/scepter-pki/scepter/internal/ra/audit"
+	"github.com/scepter-pki/scepter/internal/ra/clientprobe"
 	"github.com/scepter-pki/scepter/internal/ra/issue"
 	"github.com/scepter-pki/scepter/internal/ra/mint"
 	"github.com/scepter-pki/scepter/internal/ra/reload"
+	"github.com/scepter-pki/scepter/internal/ra/revocation"
+	"github.com/scepter-pki/scepter/internal/ra/serving"
+	"github.com/scepter-pki/scepter/internal/ra/withdrawal"
+	"github.com/scepter-pki/scepter/internal/raconfig"
 	"github.com/scepter-pki/scepter/internal/scep"
 )
 
@@ -34,8 +42,14 @@ type Options struct {
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 	// Drain is how long the server goes on after its context ended, while it
-	// reports that it is not ready.
+	// reports that it is not ready. Negative: as the configuration says.
 	Drain time.Duration
+	// LogLevel is set to what the configuration says; may be nil.
+	LogLevel *slog.LevelVar
+	// AuditDir is where the newest audit records are kept, to be asked for; "": nowhere.
+	AuditDir string
+	// Prober tries the endpoint's URLs; nil: nobody does.
+	Prober Prober
 }
 
 // Server is a registration authority.
@@ -44,10 +58,24 @@ type Server struct {
 	reloader *reload.Reloader
 	metrics  *audit.Metrics
 	log      *audit.Log
+	records  *recording
 	admin    *admin
 	device   http.Handler
 	minter   *mint.Minter
 	store    atomic.Pointer[issue.Store]
+	claims   atomic.Pointer[issue.Claims]
+	crls     *crls
+	desk     *withdrawal.Desk
+	clients  *clientprobe.Prober
+	services *services
+	// revocation tells of certificates that sign renewals.
+	revocation *revocation.Checker
+	trials     *trials
+	// access reviews the server's rights; nil without a cluster.
+	access *access.Reviewer
+	// byRequests is given when the endpoint first issues by CertificateRequests.
+	byRequests *signal
+	started    time.Time
 }
 
 // New makes a server that has read nothing yet; Run starts it.
@@ -55,50 +83,88 @@ func New(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Prober == nil {
+		o.Prober = noProber{}
+	}
 	test, err := newSelfTest(o.Now())
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{
 		options:  o,
-		reloader: reload.New(o.Dirs, o.Logger, o.Now),
+		reloader: reload.New(o.Dirs, o.Pod, o.Logger, o.Now),
 		metrics:  audit.NewMetrics(),
-		log:      audit.NewLog(o.Logger),
+		started:  o.Now(),
 	}
+	s.records = newRecording(s)
+	s.log = audit.NewLog(o.Logger, o.Now, s.records)
 	s.reloader.Changed = s.reloaded
+	s.byRequests = newSignal()
+	s.crls = &crls{snapshot: s.reloader.Current, now: o.Now, ask: askForCRL}
+	s.desk = s.newDesk()
+	s.trials = &trials{snapshot: s.reloader.Current, store: s.store.Load, now: o.Now, logger: o.Logger}
+	s.clients = clientprobe.New(o.Now, nil)
+	s.services = newServices(o.Now)
+	if s.access, err = s.newAccess(); err != nil {
+		return nil, err
+	}
+	s.revocation = revocation.New(revocation.Options{Now: o.Now, Proxy: s.proxy})
 	s.admin = &admin{
 		pod: o.Pod, version: o.Version, status: s.reloader.Status, selfTest: test, logger: o.Logger,
-		issuing: func() bool { return o.Issuer != nil || s.store.Load() != nil },
+		issuing: s.issuing, records: s.records, health: newHealth(o.Now, s.refused), issuingCA: &issuingCA{}, collection: &collection{},
+		funnel: s.metrics.Funnel, paths: s.metrics.Paths, agents: s.metrics.Agents,
+		rights: s.missingRights, trial: s.trials.report, wanted: s.desk.Wanted, prober: o.Prober, clientProbes: s.clients.Report,
+		services: s.services.report, silent: func() []raconfig.Away { return silentSources(s.revocation) },
 	}
 	s.device = s.newDeviceHandler()
+	s.admin.device = &deviceTest{handler: s.device, now: o.Now, key: func() probemark.Key { return s.keys().Probe }}
 	if s.minter, err = s.newMinter(); err != nil {
 		return nil, err
 	}
-	if err := s.metrics.Registry().Register(newExpiries(s.reloader.Current)); err != nil {
-		return nil, fmt.Errorf("metrics: %w", err)
+	for _, c := range []prometheus.Collector{newExpiries(s.reloader.Current), s.records} {
+		if err := s.metrics.Registry().Register(c); err != nil {
+			return nil, fmt.Errorf("metrics: %w", err)
+		}
 	}
 	return s, nil
 }
 
 func (s *Server) newDeviceHandler() http.Handler {
-	r := &recorder{log: s.log, metrics: s.metrics, now: s.options.Now}
+	r := &recorder{
+		log: s.log, logger: s.options.Logger, metrics: s.metrics, snapshot: s.reloader.Current, now: s.options.Now, fairness: newFairness(s.options.Now),
+	}
+	b := &backend{
+		snapshot: s.reloader.Current,
+		direct:   s.options.Issuer,
+		store:    s.store.Load,
+		claims:   s.claims.Load,
+		crl:      s.crls.get,
+		waiting:  newBudget(maxWaiting, s.metrics.InFlight("issuer")),
+		recorder: r,
+		tracer:   s.records.tracer,
+		health:   s.admin.health,
+		services: s.services,
+		issuing:  s.admin.issuingCA,
+
+		collection: s.admin.collection,
+		now:        s.options.Now,
+
+		revocation: s.revocation,
+	}
+	guard := newProcessor(s.metrics.InFlight, r.fairness).run
 	handler := scep.NewHandler(scep.HandlerConfig{
 		Identity: s.identity,
 		Settings: s.settings,
-		Backend: &backend{
-			snapshot: s.reloader.Current,
-			direct:   s.options.Issuer,
-			store:    s.store.Load,
-			waiting:  newBudget(maxWaiting, s.metrics.InFlight("issuer")),
-			recorder: r,
-			now:      s.options.Now,
-		},
+		Backend:  b,
 		Observer: observer{r},
-		BareURL:  http.HandlerFunc(serveBareURL),
+		BareURL:  newBareURL(s.reloader.Current),
 		Logger:   s.options.Logger,
-		Guard:    newProcessor(s.metrics.InFlight).run,
+		Guard:    guard,
 	})
-	return identifyClient(s.reloader.Current, withoutAdmin(handler))
+	served := withoutAdmin(s.crls.serve(servePaths(s.reloader.Current, handler)))
+	counted := countPaths(s.reloader.Current, s.metrics, served)
+	devices := identifyClient(s.reloader.Current, counted)
+	return s.parting(limitTarget(s.answerProbes(s.answerCanaries(s.newCanaryHandler(canaries{b}, guard), s.newCanaryHandler(fullCanaries{b}, guard), devices))))
 }
 
 // withoutAdmin hides what only the admin listeners serve.
@@ -149,7 +215,18 @@ func (s *Server) reloaded(status *reload.Status) {
 	for _, problem := range status.Problems {
 		s.log.Record(ctx, audit.ConfigurationProblem, slog.String("problem", problem))
 	}
+	s.setLogLevel(status.Snapshot)
+	for _, warning := range status.Warnings {
+		s.log.Record(ctx, audit.ConfigurationWarning, slog.String("warning", warning))
+	}
 	if c := status.Snapshot; c != nil {
+		s.records.update(c)
+		s.clients.Update(c.Services)
+		s.services.keep(c.Challenges)
+		watchRevocation(s.revocation, c)
+		if s.needsStore(c) {
+			s.byRequests.give()
+		}
 		s.log.Record(ctx, audit.ConfigurationLoaded,
 			slog.String("hash", c.ConfigHash),
 			slog.Int64("generation", c.Config.Endpoint.Generation),
@@ -167,36 +244,77 @@ func (s *Server) AdminHandler() http.Handler { return s.admin.handler(s.metrics)
 // Ready is closed when the files were good enough to serve with.
 func (s *Server) Ready() <-chan struct{} { return s.reloader.First() }
 
+// syncPatience is how long a server that starts waits for the records of
+// enrolments before it calls itself ready without them: it can then still answer
+// what needs no record.
+const syncPatience = 10 * time.Second
+
+// issuing says whether what asks the issuer is set up.
+func (s *Server) issuing() bool {
+	if snapshot := s.reloader.Current(); snapshot != nil && !s.needsStore(snapshot) {
+		return true
+	}
+	store := s.store.Load()
+	return store != nil && (store.Synced() || s.options.Now().Sub(s.started) > syncPatience)
+}
+
 // Work reads the files and watches the cluster, if it needs one, until the context
 // ends. It is Run without listeners.
 func (s *Server) Work(ctx context.Context) error {
-	reloading := make(chan struct{})
-	go func() {
-		defer close(reloading)
-		s.reloader.Run(ctx)
-	}()
+	defer s.records.close() //nolint:contextcheck // what waits is sent after the context has ended
+	reloading := aside(ctx, s.reloader.Run)
 	defer func() { <-reloading }()
 	select {
 	case <-s.Ready():
 	case <-ctx.Done():
 		return nil
 	}
-	if s.options.Issuer != nil {
-		<-ctx.Done()
+	probing := s.probe(ctx)
+	defer func() { <-probing }()
+	endpoint := s.reloader.Current().Config.Endpoint
+	if err := s.makeClaims(endpoint.Namespace); err != nil {
+		return err
+	}
+	if s.access != nil {
+		reviewing := aside(ctx, s.access.Run)
+		defer func() { <-reviewing }()
+	}
+	asking := aside(ctx, s.clients.Run)
+	defer func() { <-asking }()
+	askingAgain := aside(ctx, s.services.run)
+	defer func() { <-askingAgain }()
+	askingRevocation := aside(ctx, s.revocation.Run)
+	defer func() { <-askingRevocation }()
+	withdrawing := aside(ctx, s.desk.Run)
+	defer func() { <-withdrawing }()
+	select {
+	case <-s.byRequests.c:
+	case <-ctx.Done():
 		return nil
 	}
-	endpoint := s.reloader.Current().Config.Endpoint
 	store, err := issue.NewStore(s.options.Cluster, endpoint.Namespace, endpoint.Name)
 	if err != nil {
 		return fmt.Errorf("start issuing: %w", err)
 	}
 	s.store.Store(store)
+	trying := aside(ctx, s.trials.run)
+	defer func() { <-trying }()
 	store.Run(ctx)
 	return nil
 }
 
+// aside runs something beside the server; the channel is closed when it has ended.
+func aside(ctx context.Context, run func(context.Context)) <-chan struct{} {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		run(ctx)
+	}()
+	return ended
+}
+
 // MintHandler mints challenges for management systems; over TLS only.
-func (s *Server) MintHandler() http.Handler { return s.minter.Admin() }
+func (s *Server) MintHandler() http.Handler { return s.answerAdminProbes(s.minter.Admin()) }
 
 // LocalMintHandler mints challenges for port-forwards.
 func (s *Server) LocalMintHandler() http.Handler { return s.minter.Local() }
@@ -210,18 +328,8 @@ type Listeners struct {
 	LocalMint net.Listener
 }
 
-// Time limits of connections. Answers may take as long as a device waits for the
-// issuer, which is a minute at most.
-const (
-	readHeaderTimeout = 10 * time.Second
-	readTimeout       = 30 * time.Second
-	writeTimeout      = 120 * time.Second
-	idleTimeout       = 60 * time.Second
-	// shutdownTimeout is for what is still being answered after the drain.
-	shutdownTimeout = 15 * time.Second
-	// maxHeaderBytes leaves room for a request target of 65,534 bytes and 16 KiB of headers.
-	maxHeaderBytes = 1 << 20
-)
+// shutdownTimeout is for what is still being answered after the drain.
+const shutdownTimeout = 15 * time.Second
 
 // Run serves until the context ends, and then for as long as the drain says.
 func (s *Server) Run(ctx context.Context, l Listeners) error {
@@ -229,6 +337,7 @@ func (s *Server) Run(ctx context.Context, l Listeners) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	failed := make(chan error, 6) // each listener, and the work
+	s.log.Record(ctx, audit.ServerStarted, slog.String("version", s.options.Version))
 	running := s.serve(l, failed)
 	done := make(chan struct{})
 	go func() {
@@ -241,26 +350,42 @@ func (s *Server) Run(ctx context.Context, l Listeners) error {
 	select {
 	case err = <-failed:
 	case <-ctx.Done():
-		err = s.drain(failed)
+		err = s.drain(work, failed)
 	}
-	shutdown(work, running)
+	serving.Shutdown(work, shutdownTimeout, running)
 	stop()
 	<-done
 	return err
 }
 
 // drain goes on serving while the cluster takes notice that this server ends.
-func (s *Server) drain(failed <-chan error) error {
+func (s *Server) drain(ctx context.Context, failed <-chan error) error {
 	s.admin.draining.Store(true)
-	s.options.Logger.Info("draining", "for", s.options.Drain)
-	timer := time.NewTimer(s.options.Drain)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case err := <-failed:
-		return err
+	delay := s.drainDelay()
+	s.log.Record(ctx, audit.ServerStopped, slog.Duration("drain", delay))
+	s.options.Logger.Info("draining", "for", delay)
+	return serving.Drain(delay, failed)
+}
+
+func (s *Server) drainDelay() time.Duration {
+	if s.options.Drain >= 0 {
+		return s.options.Drain
 	}
+	if snapshot := s.reloader.Current(); snapshot != nil {
+		return time.Duration(snapshot.Config.DrainSeconds) * time.Second
+	}
+	return 0
+}
+
+// parting tells clients of a server that drains not to come back on this connection:
+// none is then cut off while it sends its next request.
+func (s *Server) parting(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.admin.draining.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // serve starts the listeners that there are.
@@ -272,11 +397,7 @@ func (s *Server) serve(l Listeners, failed chan<- error) []*http.Server {
 		}
 		server := s.newHTTPServer(handler)
 		running = append(running, server)
-		go func() {
-			if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-				failed <- fmt.Errorf("serve %s: %w", listener.Addr(), err)
-			}
-		}()
+		serving.Start(server, listener, failed)
 	}
 	start(l.Admin, s.AdminHandler())
 	start(l.Device, s.device)
@@ -284,22 +405,10 @@ func (s *Server) serve(l Listeners, failed chan<- error) []*http.Server {
 		start(tls.NewListener(l.TLS, tlsConfig(s.deviceCertificate)), s.device)
 	}
 	if l.Mint != nil {
-		start(tls.NewListener(l.Mint, tlsConfig(s.mintCertificate)), s.MintHandler())
+		start(tls.NewListener(l.Mint, s.MintTLS()), s.MintHandler())
 	}
 	start(l.LocalMint, s.LocalMintHandler())
 	return running
-}
-
-func (s *Server) newHTTPServer(handler http.Handler) *http.Server {
-	return &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: readHeaderTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(s.options.Logger.Handler(), slog.LevelDebug),
-	}
 }
 
 var errNoTLS = errors.New("no TLS certificate is loaded")
@@ -309,7 +418,7 @@ var errNoTLS = errors.New("no TLS certificate is loaded")
 func tlsConfig(current func() *tls.Certificate) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
-		NextProtos: []string{"http/1.1"},
+		NextProtos: []string{"h2", "http/1.1"},
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 			if certificate := current(); certificate != nil {
 				return certificate, nil
@@ -331,15 +440,4 @@ func (s *Server) mintCertificate() *tls.Certificate {
 		return snapshot.Admin.TLS
 	}
 	return nil
-}
-
-// shutdown lets what is being answered come to its end.
-func shutdown(ctx context.Context, running []*http.Server) {
-	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
-	defer cancel()
-	for _, server := range running {
-		if err := server.Shutdown(ctx); err != nil {
-			_ = server.Close()
-		}
-	}
 }

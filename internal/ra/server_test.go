@@ -44,6 +44,32 @@ func TestBareURL(t *testing.T) {
 	}
 }
 
+// TestGuardedBareURL: an administrator who sees a page where a policy module should be knows
+// that it is not active.
+func TestGuardedBareURL(t *testing.T) {
+	t.Parallel()
+	f, _ := newHookFixture(t, nil)
+	if body, status := get(t, http.DefaultClient, f.server.URL); status != http.StatusForbidden || strings.Contains(body, "<html") {
+		t.Errorf("status %d, body %q", status, body)
+	}
+}
+
+// TestArrivalsAreLogged at level Debug, without what a URL may carry.
+func TestArrivalsAreLogged(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	get(t, http.DefaultClient, f.server.URL+"?operation=GetCACaps&message=secret")
+	log := f.server.Log.String()
+	for _, want := range []string{`"level":"DEBUG","msg":"request arrived","operation":"GetCACaps"`, `"path":"/scep"`} {
+		if !strings.Contains(log, want) {
+			t.Errorf("the log lacks %s", want)
+		}
+	}
+	if strings.Contains(log, "secret") {
+		t.Error("the log has a query in it")
+	}
+}
+
 func get(t *testing.T, client *http.Client, url string) (body string, status int) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
@@ -68,7 +94,7 @@ func TestFunnel(t *testing.T) {
 	request := enrolment(t, 1)
 	wantCertificate(t, enrol(t, f.server.URL, request), request.Key)
 	for _, step := range []string{"GetCACaps", "GetCACert", "PKIOperation", "opened", "authenticated", "judged", "issued", "answered"} {
-		f.server.WantMetric(`scepter_ra_funnel_total{step="` + step + `"} 1`)
+		f.server.WantMetric(`scepter_ra_funnel_total{family="Scepter",step="` + step + `"} 1`)
 	}
 }
 

@@ -53,6 +53,6 @@ func (b *backend) recallPassword(_ context.Context, e *enrolment) (*scep.Reply, 
 }
 
 // refuseAll is the step that answers messages this server has nothing to say to.
-func refuseAll(err *refusal.Error) step {
+func refuseAll(err *refusal.Error) func(*backend, context.Context, *enrolment) (*scep.Reply, error) {
 	return func(*backend, context.Context, *enrolment) (*scep.Reply, error) { return nil, err }
 }

@@ -2,6 +2,7 @@ package raconfig
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,10 +17,10 @@ func validConfig() *Config {
 		Endpoint:         Endpoint{Namespace: "pki", Name: "corp", UID: "u", Generation: 3},
 		ActiveGeneration: "0123456789abcdef",
 		Issuance: Issuance{
-			Mode:                v1alpha1.IssuanceCertificateRequest,
-			IssuerRef:           v1alpha1.IssuerReference{Group: "cert-manager.io", Kind: "Issuer", Name: "corp-ca"},
-			ServiceAccount:      "system:serviceaccount:pki:corp-ra",
-			PendingAfterSeconds: 15,
+			Mode:           v1alpha1.IssuanceCertificateRequest,
+			IssuerRef:      v1alpha1.IssuerReference{Group: "cert-manager.io", Kind: "Issuer", Name: "corp-ca"},
+			ServiceAccount: "system:serviceaccount:pki:corp-ra",
+			WaitSeconds:    10,
 		},
 		Templates: []Template{
 			{Name: "device", Default: true, Spec: v1alpha1.CertificateTemplateSpec{}},
@@ -57,13 +58,20 @@ func TestDecodeRefuses(t *testing.T) {
 		append string
 		want   string
 	}{
-		"another version":     {change: func(c *Config) { c.Version = "v9" }, want: `version "v9"`},
-		"no endpoint name":    {change: func(c *Config) { c.Endpoint.Name = "" }, want: "namespace or name"},
-		"no generation":       {change: func(c *Config) { c.ActiveGeneration = "" }, want: "activeGeneration"},
-		"no templates":        {change: func(c *Config) { c.Templates = nil }, want: "templates"},
-		"no challenges":       {change: func(c *Config) { c.Challenges = nil }, want: "challenges"},
-		"a field of tomorrow": {append: "tomorrow: true\n", want: "tomorrow"},
-		"no YAML":             {append: "\t{", want: "yaml"},
+		"another version":  {change: func(c *Config) { c.Version = "v9" }, want: `version "v9"`},
+		"no endpoint name": {change: func(c *Config) { c.Endpoint.Name = "" }, want: "namespace or name"},
+		"no generation":    {change: func(c *Config) { c.ActiveGeneration = "" }, want: "activeGeneration"},
+		"no templates":     {change: func(c *Config) { c.Templates = nil }, want: "templates"},
+		"no challenges":    {change: func(c *Config) { c.Challenges = nil }, want: "challenges"},
+		"a field of tomorrow": {
+			change: func(c *Config) { c.Requires = []string{"templates", "tomorrow"} }, append: "tomorrow: true\n",
+			want: "the field tomorrow is not known to this version, and the file requires tomorrow to be",
+		},
+		"a field of tomorrow within": {
+			change: func(c *Config) { c.Requires = []string{"tomorrow"} }, append: "tomorrow: {deep: [1]}\n", want: "tomorrow",
+		},
+		"a field twice": {append: "version: v1\n", want: "already set"},
+		"no YAML":       {append: "\t{", want: "yaml"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -80,6 +88,40 @@ func TestDecodeRefuses(t *testing.T) {
 				t.Errorf("got %v, want ErrInvalid with %q", err, tc.want)
 			}
 		})
+	}
+}
+
+// A file of a newer operator is used as far as it is known, unless it forbids that.
+func TestDecodeOfANewerFile(t *testing.T) {
+	known, err := Encode(validConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	newer := strings.Replace(string(known), "- name: printer", "- name: printer\n  tomorrow: {a: 1}", 1) + "colour: green\n"
+	for name, tc := range map[string]struct {
+		requires string
+		fails    string
+	}{
+		"requires nothing":          {"", ""},
+		"requires something else":   {"requires: [challenges, template, colo]\n", ""},
+		"requires the field":        {"requires: [colour]\n", "colour"},
+		"requires what is above it": {"requires: [templates]\n", "templates[1].tomorrow"},
+		"requires another entry":    {"requires: ['templates[0]']\n", ""},
+	} {
+		c, err := Decode([]byte(newer + tc.requires))
+		if tc.fails != "" {
+			if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "the field "+tc.fails+" is not known") {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if diff := cmp.Diff([]string{"colour", "templates[1].tomorrow"}, slices.Sorted(slices.Values(c.Unknown))); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
 	}
 }
 

@@ -130,6 +130,16 @@ func (g *Generation) NotAfter() time.Time {
 	return end
 }
 
+// Chain is the chain behind the generation's certificates: its issuing CA first.
+func (g *Generation) Chain() []*x509.Certificate {
+	for i := range g.Certificates {
+		if chain := g.Certificates[i].Chain; len(chain) > 0 {
+			return chain
+		}
+	}
+	return nil
+}
+
 // EncodeKeyring writes a keyring as the data of a Secret.
 func EncodeKeyring(k *Keyring) (map[string][]byte, error) {
 	index := keyringIndex{Version: Version}
@@ -160,6 +170,17 @@ func EncodeKeyring(k *Keyring) (map[string][]byte, error) {
 // DecodeKeyring reads a keyring from the data of a Secret, or from the files of
 // a directory. Every certificate must have its key.
 func DecodeKeyring(files map[string][]byte) (*Keyring, error) {
+	return decodeKeyring(files, decodeCertificate)
+}
+
+// DecodeChains reads a keyring's certificates and leaves its keys alone: they are nil.
+func DecodeChains(files map[string][]byte) (*Keyring, error) {
+	return decodeKeyring(files, decodeChain)
+}
+
+type certificateDecoder func(certificateIndex, map[string][]byte) (*Certificate, error)
+
+func decodeKeyring(files map[string][]byte, decode certificateDecoder) (*Keyring, error) {
 	raw, ok := files[KeyringIndexFile]
 	if !ok {
 		return nil, fmt.Errorf("%w: %s is missing", ErrKeyring, KeyringIndexFile)
@@ -173,7 +194,7 @@ func DecodeKeyring(files map[string][]byte) (*Keyring, error) {
 	}
 	k := &Keyring{}
 	for _, entry := range index.Generations {
-		g, err := decodeGeneration(entry, files)
+		g, err := decodeGeneration(entry, files, decode)
 		if err != nil {
 			return nil, err
 		}
@@ -182,10 +203,10 @@ func DecodeKeyring(files map[string][]byte) (*Keyring, error) {
 	return k, nil
 }
 
-func decodeGeneration(entry generationIndex, files map[string][]byte) (*Generation, error) {
+func decodeGeneration(entry generationIndex, files map[string][]byte, decode certificateDecoder) (*Generation, error) {
 	g := &Generation{ID: entry.ID, AddedAt: entry.AddedAt}
 	for _, c := range entry.Certificates {
-		certificate, err := decodeCertificate(c, files)
+		certificate, err := decode(c, files)
 		if err != nil {
 			return nil, err
 		}
@@ -198,6 +219,21 @@ func decodeGeneration(entry generationIndex, files map[string][]byte) (*Generati
 }
 
 func decodeCertificate(c certificateIndex, files map[string][]byte) (*Certificate, error) {
+	out, err := decodeChain(c, files)
+	if err != nil {
+		return nil, err
+	}
+	out.Key, err = ParsePrivateKey(files[c.Fingerprint+".key"])
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s.key: %w", ErrKeyring, c.Fingerprint, err)
+	}
+	if !samePublicKey(out.Key, out.Certificate) {
+		return nil, fmt.Errorf("%w: %s.key is not the certificate's key", ErrKeyring, c.Fingerprint)
+	}
+	return out, nil
+}
+
+func decodeChain(c certificateIndex, files map[string][]byte) (*Certificate, error) {
 	chain, err := ParseCertificates(files[c.Fingerprint+".crt"])
 	if err != nil || len(chain) == 0 {
 		return nil, fmt.Errorf("%w: %s.crt holds no certificate", ErrKeyring, c.Fingerprint)
@@ -205,14 +241,7 @@ func decodeCertificate(c certificateIndex, files map[string][]byte) (*Certificat
 	if Fingerprint(chain[0]) != c.Fingerprint {
 		return nil, fmt.Errorf("%w: %s.crt holds another certificate", ErrKeyring, c.Fingerprint)
 	}
-	key, err := ParsePrivateKey(files[c.Fingerprint+".key"])
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s.key: %w", ErrKeyring, c.Fingerprint, err)
-	}
-	if !samePublicKey(key, chain[0]) {
-		return nil, fmt.Errorf("%w: %s.key is not the certificate's key", ErrKeyring, c.Fingerprint)
-	}
-	return &Certificate{Role: c.Role, Certificate: chain[0], Chain: chain[1:], Key: key}, nil
+	return &Certificate{Role: c.Role, Certificate: chain[0], Chain: chain[1:]}, nil
 }
 
 func samePublicKey(key crypto.Signer, c *x509.Certificate) bool {
@@ -221,11 +250,7 @@ func samePublicKey(key crypto.Signer, c *x509.Certificate) bool {
 }
 
 func encodeChain(c *Certificate) []byte {
-	var out []byte
-	for _, one := range append([]*x509.Certificate{c.Certificate}, c.Chain...) {
-		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: one.Raw})...)
-	}
-	return out
+	return EncodeCertificates(append([]*x509.Certificate{c.Certificate}, c.Chain...))
 }
 
 func encodeKey(key crypto.Signer) ([]byte, error) {
@@ -252,12 +277,29 @@ func ParseCertificates(in []byte) ([]*x509.Certificate, error) {
 	return out, nil
 }
 
-// ParsePrivateKey reads a private key from PEM: PKCS #8, PKCS #1 or SEC 1. Its
-// errors do not carry the input.
+// ErrEncryptedKey is returned for a private key that is protected by a passphrase.
+var ErrEncryptedKey = errors.New("the private key is encrypted: store it without a passphrase")
+
+// ParsePrivateKey reads a private key from PEM: PKCS #8, PKCS #1 or SEC 1. What else
+// is in the file, such as certificates or parameters, is skipped. Its errors do not
+// carry the input.
 func ParsePrivateKey(in []byte) (crypto.Signer, error) {
-	block, _ := pem.Decode(in)
-	if block == nil {
+	found := ""
+	for block, rest := pem.Decode(in); block != nil; block, rest = pem.Decode(rest) {
+		if strings.HasSuffix(block.Type, "PRIVATE KEY") {
+			return parseKeyBlock(block)
+		}
+		found = block.Type
+	}
+	if found == "" {
 		return nil, errors.New("no PEM block")
+	}
+	return nil, fmt.Errorf("PEM block %q is no private key", found)
+}
+
+func parseKeyBlock(block *pem.Block) (crypto.Signer, error) {
+	if block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "" {
+		return nil, ErrEncryptedKey
 	}
 	if key, err := x509.ParsePKCS8PrivateKey(block.Bytes); err == nil {
 		if signer, ok := key.(crypto.Signer); ok {

@@ -5,6 +5,9 @@ import "time"
 // ChallengesPath is where one-time challenges are minted, by POST of a ChallengeRequest.
 const ChallengesPath = "/v1/challenges"
 
+// ChallengePagePath is where NDES has its page of challenges, and the servers theirs.
+const ChallengePagePath = "/certsrv/mscep_admin/"
+
 // Audience is the one that a token must be for, with which somebody mints
 // challenges of an endpoint.
 func Audience(namespace, endpoint string) string {

@@ -1,6 +1,10 @@
 package raconfig
 
-import "github.com/scepter-pki/scepter/api/v1alpha1"
+import (
+	"slices"
+
+	"github.com/scepter-pki/scepter/api/v1alpha1"
+)
 
 // Files of a challenge's directory, beside PasswordFile and UsernameFile.
 const (
@@ -49,6 +53,11 @@ type Hook struct {
 	URL            string                           `json:"url"`
 	ID             string                           `json:"id"`
 	Authentication []v1alpha1.WebhookAuthentication `json:"authentication"`
+	// ClientCredential is the directory in ClientsDir with the client certificate; "":
+	// CertificateFile and KeyFile.
+	ClientCredential string `json:"clientCredential,omitempty"`
+	// ClientProbe is how the service is asked whether it accepts ClientCredential; "": Head.
+	ClientProbe v1alpha1.ClientProbe `json:"clientProbe,omitempty"`
 }
 
 // Webhook describes a challenge of that type.
@@ -66,6 +75,21 @@ type WebhookNotification struct {
 	Hook `json:",inline"`
 	// Required holds certificates back until the notification is accepted.
 	Required bool `json:"required,omitempty"`
+}
+
+// ClientCredentials are the directories in ClientsDir that a challenge needs.
+func (c Challenge) ClientCredentials() []string {
+	if c.Webhook == nil {
+		return nil
+	}
+	var out []string
+	if name := c.Webhook.ClientCredential; name != "" {
+		out = append(out, name)
+	}
+	if n := c.Webhook.Notification; n != nil && n.ClientCredential != "" && !slices.Contains(out, n.ClientCredential) {
+		out = append(out, n.ClientCredential)
+	}
+	return out
 }
 
 // Intune describes a challenge of that type.

@@ -14,8 +14,7 @@ import (
 const tlsRevisions = 2
 
 // Certificates are the TLS certificates to be issued, one a host and one for the
-// admin exposure. Where TLS is passed through, the servers hold one certificate for
-// all hosts.
+// admin exposure. Where TLS reaches the servers, they hold one certificate for all hosts.
 func Certificates(ep *v1alpha1.ScepEndpoint) []*certmanagerac.CertificateApplyConfiguration {
 	var out []*certmanagerac.CertificateApplyConfiguration
 	for _, host := range TLSSources(ep) {
@@ -23,8 +22,8 @@ func Certificates(ep *v1alpha1.ScepEndpoint) []*certmanagerac.CertificateApplyCo
 			continue
 		}
 		names := []v1alpha1.Host{host}
-		if passesTLSThrough(ep) {
-			names = tlsHosts(ep)
+		if tlsReachesServers(ep) {
+			names = namesOfServers(ep)
 		}
 		out = append(out, certificate(ep, TLSName(ep.Name, host.Name), *host.TLS.IssuerRef, names...))
 	}
@@ -46,12 +45,28 @@ func AdminTLSSecretName(ep *v1alpha1.ScepEndpoint) string {
 	return AdminTLSName(ep.Name)
 }
 
-// TLSSources are the hosts from which the TLS certificates come: every one with
-// tls, or the first alone where TLS is passed through.
+// TLSSources are the hosts from which the TLS certificates come: every one with tls,
+// or where TLS reaches the servers the first, which serves for all but those for which
+// an Ingress has a Secret of the user's own.
 func TLSSources(ep *v1alpha1.ScepEndpoint) []v1alpha1.Host {
 	hosts := tlsHosts(ep)
-	if passesTLSThrough(ep) && len(hosts) > 1 {
-		return hosts[:1]
+	if !tlsReachesServers(ep) || len(hosts) == 0 {
+		return hosts
+	}
+	out := hosts[:1:1]
+	for _, host := range hosts[1:] {
+		if ep.Spec.Exposure.Ingress != nil && host.TLS.SecretName != "" {
+			out = append(out, host)
+		}
+	}
+	return out
+}
+
+// namesOfServers are the hosts for which the servers end TLS.
+func namesOfServers(ep *v1alpha1.ScepEndpoint) []v1alpha1.Host {
+	hosts := tlsHosts(ep)
+	if service := ep.Spec.Exposure.Service; service != nil && service.Host != "" {
+		hosts = append(hosts, v1alpha1.Host{Name: service.Host})
 	}
 	return hosts
 }
@@ -91,18 +106,23 @@ func TLSSecretName(ep *v1alpha1.ScepEndpoint, host v1alpha1.Host) string {
 		return ""
 	case host.TLS.SecretName != "":
 		return host.TLS.SecretName
+	case tlsReachesServers(ep):
+		return ServerTLSSecretName(ep)
 	}
 	return TLSName(ep.Name, host.Name)
 }
 
-// ServerTLSSecretName is the Secret that the servers mount where TLS is passed
-// through to them; empty elsewhere.
+// ServerTLSSecretName is the Secret that the servers mount where TLS reaches them;
+// empty elsewhere.
 func ServerTLSSecretName(ep *v1alpha1.ScepEndpoint) string {
 	hosts := TLSSources(ep)
-	if !passesTLSThrough(ep) || len(hosts) == 0 {
+	switch {
+	case !tlsReachesServers(ep) || len(hosts) == 0:
 		return ""
+	case hosts[0].TLS.SecretName != "":
+		return hosts[0].TLS.SecretName
 	}
-	return TLSSecretName(ep, hosts[0])
+	return TLSName(ep.Name, hosts[0].Name)
 }
 
 func tlsHosts(ep *v1alpha1.ScepEndpoint) []v1alpha1.Host {

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -48,21 +49,56 @@ func ChallengeSources(c v1alpha1.Challenge) []ChallengeSource {
 }
 
 func webhookSources(w *v1alpha1.WebhookChallenge) []ChallengeSource {
-	out := []ChallengeSource{targetSource(w.WebhookTarget, "")}
+	out := targetSources(w.WebhookTarget, "")
 	if w.Notification != nil {
-		out = append(out, targetSource(w.Notification.WebhookTarget, raconfig.NotificationPrefix))
+		out = append(out, targetSources(w.Notification.WebhookTarget, raconfig.NotificationPrefix)...)
 	}
 	return append(out, bundleSources(w.CABundleRef)...)
 }
 
-func targetSource(t v1alpha1.WebhookTarget, prefix string) ChallengeSource {
+// targetSources leave out what an RACredential gives: that is mounted by itself.
+func targetSources(t v1alpha1.WebhookTarget, prefix string) []ChallengeSource {
+	if t.SecretRef == nil {
+		return nil
+	}
 	source := ChallengeSource{Secret: t.SecretRef.Name, Sent: true}
 	for _, way := range slices.Sorted(slices.Values(t.Authentication)) {
+		if way == v1alpha1.WebhookClientCertificate && t.ClientCertificateRef != nil {
+			continue
+		}
 		for _, file := range raconfig.WebhookFiles[way] {
 			source.Files = append(source.Files, ChallengeFile{file, prefix + file})
 		}
 	}
-	return source
+	return []ChallengeSource{source}
+}
+
+// ClientCredentials are the RACredentials with which a challenge's webhooks are called.
+func ClientCredentials(c v1alpha1.Challenge) []string {
+	if c.Webhook == nil {
+		return nil
+	}
+	targets := []v1alpha1.WebhookTarget{c.Webhook.WebhookTarget}
+	if n := c.Webhook.Notification; n != nil {
+		targets = append(targets, n.WebhookTarget)
+	}
+	var out []string
+	for _, t := range targets {
+		if ref := t.ClientCertificateRef; ref != nil && !slices.Contains(out, ref.Name) {
+			out = append(out, ref.Name)
+		}
+	}
+	return out
+}
+
+// allClientCredentials are those of all challenges, each once.
+func allClientCredentials(ep *v1alpha1.ScepEndpoint) []string {
+	var out []string
+	for _, c := range ep.Spec.Challenges {
+		out = append(out, ClientCredentials(c)...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 func intuneSources(i *v1alpha1.IntuneChallenge) []ChallengeSource {
@@ -94,6 +130,12 @@ func challengeProjections(ep *v1alpha1.ScepEndpoint) []*corev1ac.VolumeProjectio
 		}
 		if i := challenge.Intune; i != nil && i.Authentication == v1alpha1.IntuneWorkloadIdentity {
 			out = append(out, projectToken(challenge))
+		}
+	}
+	recording := RecordingSources(ep)
+	for _, directory := range slices.Sorted(maps.Keys(recording)) {
+		for _, source := range recording[directory] {
+			out = append(out, project(source, directory))
 		}
 	}
 	return out
@@ -144,7 +186,11 @@ func configWebhook(w *v1alpha1.WebhookChallenge) *raconfig.Webhook {
 }
 
 func configHook(t v1alpha1.WebhookTarget) raconfig.Hook {
-	return raconfig.Hook{URL: t.URL, ID: t.ID, Authentication: t.Authentication}
+	hook := raconfig.Hook{URL: t.URL, ID: t.ID, Authentication: t.Authentication}
+	if t.ClientCertificateRef != nil {
+		hook.ClientCredential, hook.ClientProbe = t.ClientCertificateRef.Name, t.ClientProbe
+	}
+	return hook
 }
 
 func configIntune(i *v1alpha1.IntuneChallenge) *raconfig.Intune {

@@ -24,26 +24,31 @@ var defaultResources = corev1.ResourceRequirements{
 	Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("256Mi")},
 }
 
-func container(ep *v1alpha1.ScepEndpoint, p Program) *corev1ac.ContainerApplyConfiguration {
+func serverContainer(ep *v1alpha1.ScepEndpoint, p Program, keyrings []string) *corev1ac.ContainerApplyConfiguration {
+	return container(p, "serve", ep.Spec.Server.Resources).
+		WithName(ContainerName).
+		WithPorts(containerPorts(ep)...).
+		WithVolumeMounts(volumeMounts(ep, keyrings)...)
+}
+
+// container runs a command of the program; resources may be nil.
+func container(p Program, command string, wanted *corev1.ResourceRequirements) *corev1ac.ContainerApplyConfiguration {
 	resources := defaultResources
-	if ep.Spec.Server.Resources != nil {
-		resources = *ep.Spec.Server.Resources
+	if wanted != nil {
+		resources = *wanted
 	}
 	c := corev1ac.Container().
-		WithName(ContainerName).
 		WithImage(p.Image).
-		WithArgs("serve").
+		WithArgs(command).
 		WithEnv(environment(resources)...).
-		WithPorts(containerPorts(ep)...).
 		WithResources(corev1ac.ResourceRequirements().WithRequests(resources.Requests).WithLimits(resources.Limits)).
 		WithSecurityContext(corev1ac.SecurityContext().
 			WithAllowPrivilegeEscalation(false).
 			WithReadOnlyRootFilesystem(true).
 			WithCapabilities(corev1ac.Capabilities().WithDrop("ALL"))).
 		WithStartupProbe(probe("/livez", 1, 60)).
-		WithLivenessProbe(probe("/livez", 10, 3)).
-		WithReadinessProbe(probe("/readyz", 2, 2)).
-		WithVolumeMounts(volumeMounts(ep)...)
+		WithLivenessProbe(probe("/livez", 10, 3).WithTerminationGracePeriodSeconds(hungGraceSeconds)).
+		WithReadinessProbe(probe("/readyz", 2, 2))
 	if p.PullPolicy != "" {
 		c.WithImagePullPolicy(p.PullPolicy)
 	}
@@ -66,6 +71,12 @@ func goMemoryLimit(limit resource.Quantity) string {
 	return strconv.FormatInt(limit.Value()/10*9, 10)
 }
 
+// IsServer says whether a container of this name is what the operator runs, server or
+// signer, rather than something that was injected beside it.
+func IsServer(container string) bool {
+	return container == ContainerName || container == signerComponent
+}
+
 func containerPorts(ep *v1alpha1.ScepEndpoint) []*corev1ac.ContainerPortApplyConfiguration {
 	ports := []*corev1ac.ContainerPortApplyConfiguration{containerPort(httpPortName, raconfig.DevicePort)}
 	if serversEndTLS(ep) {
@@ -80,6 +91,10 @@ func containerPorts(ep *v1alpha1.ScepEndpoint) []*corev1ac.ContainerPortApplyCon
 func containerPort(name string, port int32) *corev1ac.ContainerPortApplyConfiguration {
 	return corev1ac.ContainerPort().WithName(name).WithContainerPort(port).WithProtocol(corev1.ProtocolTCP)
 }
+
+// hungGraceSeconds is how long a program that does not answer has to end: one that hangs
+// drains nothing.
+const hungGraceSeconds = 5
 
 func probe(path string, periodSeconds, failures int32) *corev1ac.ProbeApplyConfiguration {
 	return corev1ac.Probe().

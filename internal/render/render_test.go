@@ -20,6 +20,8 @@ type goldenCase struct {
 	Templates []v1alpha1.CertificateTemplate `json:"templates"`
 	// ActiveGeneration left out: no configuration can be made yet.
 	ActiveGeneration string `json:"activeGeneration"`
+	// CASecret with the CA's key, where signers issue.
+	CASecret string `json:"caSecret"`
 }
 
 func TestChildrenGolden(t *testing.T) {
@@ -46,7 +48,8 @@ func renderCase(t *testing.T, in string) []byte {
 	}
 	input := Input{
 		Endpoint: &g.Endpoint,
-		Program:  Program{Image: "registry.example.com/scepter-ra:v0.1.0", PullPolicy: "IfNotPresent", ClusterRole: "scepter-ra"},
+		Program:  Program{Image: "registry.example.com/scepter-ra:v0.1.0", PullPolicy: "IfNotPresent", ClusterRole: "scepter-ra", DirectClusterRole: "scepter-ra-direct"},
+		CASecret: g.CASecret,
 
 		ServiceAccountUID: "5eaacc00-0000-4000-8000-000000000001",
 	}
@@ -70,7 +73,7 @@ func renderCase(t *testing.T, in string) []byte {
 }
 
 func TestConfigIsReadByTheServers(t *testing.T) {
-	for _, in := range []string{"minimal", "everything", "passthrough", "one-time"} {
+	for _, in := range []string{"minimal", "everything", "passthrough", "one-time", "direct", "direct-by-default", "recording"} {
 		raw, err := os.ReadFile("testdata/" + in + ".in.yaml")
 		if err != nil {
 			t.Fatal(err)
@@ -89,6 +92,21 @@ func TestConfigIsReadByTheServers(t *testing.T) {
 	}
 }
 
+// TestTheLastGoodConfigurationLiesBesideTheNewest where a ConfigMap has room for both.
+func TestTheLastGoodConfigurationLiesBesideTheNewest(t *testing.T) {
+	endpoint := &v1alpha1.ScepEndpoint{}
+	for size, files := range map[int]int{0: 1, 1 << 10: 3, 2 * maxConfigBytes: 1} {
+		good := raconfig.LastGood{Config: strings.Repeat("#", size), Revisions: []string{"corp-ra-5d9c7b6f4-"}}
+		m, err := ConfigMap(endpoint, &raconfig.Config{Version: raconfig.Version}, good)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(m.Data) != files || m.Data[raconfig.ConfigFile] == "" {
+			t.Errorf("last good of %d bytes: %d files, want %d", size, len(m.Data), files)
+		}
+	}
+}
+
 func TestNamesFit(t *testing.T) {
 	long := strings.Repeat("e", 40)
 	ep := &v1alpha1.ScepEndpoint{}
@@ -96,7 +114,10 @@ func TestNamesFit(t *testing.T) {
 	if name := CredentialName(ep); len(name) > maxCredentialName || name == long {
 		t.Errorf("RACredential %q: want another name of at most %d characters", name, maxCredentialName)
 	}
-	for _, name := range []string{ChildName(long), TLSOnlyIngressName(long), ConfigMapName(long), StateSecretName(long), TLSName(long, "scep.example.com"), KeyringName(long)} {
+	for _, name := range []string{
+		ChildName(long), TLSOnlyIngressName(long), ConfigMapName(long), StateSecretName(long), TLSName(long, "scep.example.com"), KeyringName(long),
+		DirectRoleBindingName(long), SignerName(long), SignerServerSecretName(long), SignerClientSecretName(long), RevokedName(long),
+	} {
 		if len(name) > 63 {
 			t.Errorf("%q is longer than a DNS label", name)
 		}

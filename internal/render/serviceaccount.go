@@ -14,17 +14,22 @@ func ServiceAccount(ep *v1alpha1.ScepEndpoint) *corev1ac.ServiceAccountApplyConf
 	return corev1ac.ServiceAccount(ChildName(ep.Name), ep.Namespace).WithLabels(Labels(ep.Name))
 }
 
-// RoleBinding lets the servers read and create CertificateRequests in their namespace.
+// RoleBinding gives the servers, in their namespace, the rights that their mode of
+// issuing needs: CertificateRequests, or the claims of one-time challenges. A
+// binding's role can never change, so each mode has a binding of its own.
 func RoleBinding(ep *v1alpha1.ScepEndpoint, p Program) *rbacv1ac.RoleBindingApplyConfiguration {
-	name := ChildName(ep.Name)
+	name, role := ChildName(ep.Name), p.ClusterRole
+	if IsDirect(ep) {
+		name, role = DirectRoleBindingName(ep.Name), p.DirectClusterRole
+	}
 	return rbacv1ac.RoleBinding(name, ep.Namespace).
 		WithLabels(Labels(ep.Name)).
 		WithRoleRef(rbacv1ac.RoleRef().
 			WithAPIGroup(rbacv1.GroupName).
 			WithKind("ClusterRole").
-			WithName(p.ClusterRole)).
+			WithName(role)).
 		WithSubjects(rbacv1ac.Subject().
 			WithKind(rbacv1.ServiceAccountKind).
-			WithName(name).
+			WithName(ChildName(ep.Name)).
 			WithNamespace(ep.Namespace))
 }

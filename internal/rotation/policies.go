@@ -30,6 +30,8 @@ const (
 	CheckChain Check = "Chain"
 	// CheckPair fails where the two of a pair come from different CA certificates.
 	CheckPair Check = "Pair"
+	// CheckCurrentCA fails where the issuer signs with another CA certificate by now.
+	CheckCurrentCA Check = "CurrentCA"
 	// CheckBegun fails for a certificate that is not valid yet.
 	CheckBegun Check = "Begun"
 	// CheckNotExpired fails for a certificate that has expired.
@@ -50,6 +52,8 @@ type Finding struct {
 type subject struct {
 	*raconfig.Certificate
 	distrusted  map[string]bool
+	expected    []Authority
+	external    bool
 	renewBefore time.Duration
 	now         time.Time
 }
@@ -63,6 +67,7 @@ type policy struct {
 var (
 	errDistrusted = errors.New("the certificate was declared distrusted")
 	errNoChain    = errors.New("the issuer does not give the certificate of its CA, which devices need")
+	errOtherCA    = errors.New("the issuer signs with another CA certificate by now")
 	errDue        = errors.New("the certificate is due for renewal")
 )
 
@@ -105,6 +110,26 @@ var (
 	}})
 )
 
+// current says whether a certificate that serves comes from the CA that devices get
+// theirs from now. What an issuer issued after that CA was first seen counts as current:
+// to ask again would bring the same.
+var current = []policy{{CheckCurrentCA, func(s subject) error {
+	if s.Role == v1alpha1.RoleClient || len(s.Chain) == 0 {
+		return nil
+	}
+	issuer, changed := raconfig.Fingerprint(s.Chain[0]), false
+	for _, authority := range s.expected {
+		if authority.Fingerprint == issuer {
+			return nil
+		}
+		changed = changed || s.external || authority.Since.After(s.Certificate.Certificate.NotBefore)
+	}
+	if changed {
+		return errOtherCA
+	}
+	return nil
+}}}
+
 func with(last policy) []policy {
 	return append(append([]policy{}, sound...), last)
 }
@@ -114,6 +139,26 @@ func examine(policies []policy, s subject) *Finding {
 	for _, p := range policies {
 		if err := p.passes(s); err != nil {
 			return &Finding{Role: s.Role, Check: p.check, Err: err}
+		}
+	}
+	return nil
+}
+
+func (p *planner) subject(c *raconfig.Certificate) subject {
+	return subject{
+		Certificate: c, distrusted: p.distrusted, expected: p.Expected, external: p.External, renewBefore: p.RenewBefore, now: p.Now,
+	}
+}
+
+// breaks says why a generation cannot serve, or nil.
+func (p *planner) breaks(g *raconfig.Generation) *Finding {
+	return p.examineGeneration(broken, g)
+}
+
+func (p *planner) examineGeneration(policies []policy, g *raconfig.Generation) *Finding {
+	for i := range g.Certificates {
+		if finding := examine(policies, p.subject(&g.Certificates[i])); finding != nil {
+			return finding
 		}
 	}
 	return nil

@@ -1,38 +1,32 @@
 // Package rotation plans the keyring of an RA credential: which generations it
-// holds, when the next comes in, and when the last goes out. It is pure; what it
-// is given and what it returns is all there is.
+// holds, when the next comes in, when the last goes out, and what has to be issued
+// anew. It is pure; what it is given and what it returns is all there is.
 //
 // cert-manager renews a certificate in place, and then the old key is gone from
 // its Secret. So its Secrets are sources, and the keyring is the memory:
 //
 //	add      a generation comes in as soon as all its sources are issued and fit,
-//	         in front of the others; a source that is not fit never comes in
+//	         in front of the others; a source that is not fit never comes in. Where
+//	         the keyring is full it waits until the last one to come in is shown
+//	reissue  a source that is not fit is issued anew, with a back-off
 //	retire   a generation goes out once it was superseded for the overlap and its
 //	         certificates have ended and no endpoint shows it any more;
 //	         at most raconfig.MaxGenerations stay, and a distrusted one goes at once
 //
-// A pair with one renewed half is a new generation: the new half and the other
-// current one. While the other half is being issued too, the planner waits for it,
-// unless the newest generation is about to end.
+// A pair of which one half was renewed is no generation yet: the planner has the other
+// half issued too and waits for it, unless the newest generation is about to end. Two
+// generations with one certificate in common could not be told apart by requests.
 //
 // Each step is planned from the state alone, so a crash between any two of them
 // changes nothing but the time.
 package rotation
 
 import (
-	"bytes"
-	"crypto/x509"
-	"errors"
 	"slices"
 	"time"
 
 	"github.com/scepter-pki/scepter/api/v1alpha1"
 	"github.com/scepter-pki/scepter/internal/raconfig"
-)
-
-var (
-	errNotIssued   = errors.New("the certificate is not issued yet")
-	errChainsApart = errors.New("the two certificates of the pair come from different CA certificates")
 )
 
 // Source is what there is of one certificate to be issued.
@@ -42,18 +36,48 @@ type Source struct {
 	Certificate *raconfig.Certificate
 	// Issuing is true while the issuer works on the next certificate.
 	Issuing bool
+	// Failed is when the issuer failed, if that was its latest answer; else zero.
+	Failed time.Time
+}
+
+// Authority is a CA certificate that an issuer was seen to sign with.
+type Authority struct {
+	// Fingerprint of the CA certificate: lower-case hexadecimal SHA-256.
+	Fingerprint string
+	// Since is when it was first seen to sign.
+	Since time.Time
 }
 
 // Input is the state that a plan is made from.
 type Input struct {
 	// Sources, one for each certificate of a generation.
 	Sources []Source
+	// External is true where the sources come from outside: nobody can issue them anew,
+	// and one that came back after another is wanted again.
+	External bool
+	// Suspended is true where nothing may be done to mend anything: no certificate is issued
+	// out of turn, unless somebody asks for it.
+	Suspended bool
+	// Imported are earlier generations that come along with the sources, as in the
+	// keyring of another cluster; devices may still use them.
+	Imported []raconfig.Generation
 	// Keyring as it is; nil if there is none.
 	Keyring *raconfig.Keyring
-	// InUse are the IDs of the generations that endpoints show at present.
-	InUse []string
+	// Shown are the IDs of the generations that endpoints show at present.
+	Shown []string
+	// KeptUntil is, by ID, until when generations that endpoints showed earlier must stay;
+	// they stay as long as they are listed, since an endpoint puts the end off while a
+	// server of its has not switched over.
+	KeptUntil map[string]time.Time
+	// Expected are the CA certificates that the endpoints' issuer signs with now. A
+	// certificate of another CA, from before one of these was seen, is issued anew.
+	Expected []Authority
 	// Distrusted are the fingerprints of certificates that are never used again.
 	Distrusted []string
+	// Reissue is what was remembered of certificates issued anew; nil for nothing.
+	Reissue *Reissue
+	// IssueAfter has every certificate issued anew that began before it; zero for none.
+	IssueAfter time.Time
 	// Overlap is how long a generation stays after it was superseded.
 	Overlap time.Duration
 	// RenewBefore is how long before its end a certificate should be renewed.
@@ -71,10 +95,24 @@ type Plan struct {
 	Findings []Finding
 	// Broken is why the newest generation cannot serve; nil if it can, or if there is none.
 	Broken *Finding
+	// OtherCA is set while the newest generation, which serves, comes from another CA
+	// than the issuer signs with now.
+	OtherCA *Finding
 	// RenewalDue is true when the newest generation should have been renewed by now.
 	RenewalDue bool
+	// RenewalOverdue is true when, on top of that, half of the time meant for it has gone.
+	RenewalOverdue bool
+	// IssueNow are the roles whose certificates must be asked for at once, out of turn.
+	IssueNow []v1alpha1.CredentialRole
+	// Following are those of them that are asked for only because the other half of their
+	// pair is new.
+	Following []v1alpha1.CredentialRole
+	// Reissue is what to remember of that; nil for nothing.
+	Reissue *Reissue
 	// Next is when, without any other event, the plan is going to differ; zero for never.
 	Next time.Time
+
+	retirements map[string]time.Time
 }
 
 // Newest returns the newest wanted generation, or nil.
@@ -84,6 +122,10 @@ func (p *Plan) Newest() *raconfig.Generation {
 	}
 	return &p.Keyring.Generations[0]
 }
+
+// Retirement is when a superseded generation may go, if no endpoint shows it then;
+// zero for the newest one.
+func (p *Plan) Retirement(id string) time.Time { return p.retirements[id] }
 
 // planner holds an Input in the form that the steps need.
 type planner struct {
@@ -98,16 +140,14 @@ func Make(in Input) *Plan {
 		p.distrusted[print] = true
 	}
 	present := p.present()
-	kept := slices.DeleteFunc(slices.Clone(present), p.isDistrusted)
 	candidate, findings := p.compose()
-	if candidate != nil && !holds(kept, candidate.ID) && !p.settling(kept) {
-		kept = slices.Insert(kept, 0, p.stamped(candidate, kept))
-	}
-	kept = p.bound(p.retire(kept))
-	plan := &Plan{Keyring: &raconfig.Keyring{Generations: kept}, Findings: findings}
+	kept := p.add(candidate, slices.DeleteFunc(slices.Clone(present), p.isDistrusted))
+	kept = p.bound(p.retire(p.adopt(kept)))
+	plan := &Plan{Keyring: &raconfig.Keyring{Generations: kept}, Findings: findings, retirements: p.retirements(kept)}
 	plan.Added, plan.Retired = without(kept, present), without(present, kept)
 	p.judgeNewest(plan)
-	plan.Next = p.next(kept)
+	p.reissue(plan)
+	plan.Next = p.next(plan)
 	return plan
 }
 
@@ -118,168 +158,35 @@ func (p *planner) present() []raconfig.Generation {
 	return p.Keyring.Generations
 }
 
-// compose makes a generation of the sources, or says what is in its way.
-func (p *planner) compose() (*raconfig.Generation, []Finding) {
-	var findings []Finding
-	g := &raconfig.Generation{}
-	for _, source := range p.Sources {
-		if finding := p.examineSource(source); finding != nil {
-			findings = append(findings, *finding)
-			continue
-		}
-		g.Certificates = append(g.Certificates, *source.Certificate)
-	}
-	if len(findings) == 0 && !sameIssuer(g.Certificates) {
-		findings = append(findings, Finding{Role: g.Certificates[0].Role, Check: CheckPair, Err: errChainsApart})
-	}
-	if len(findings) > 0 || len(g.Certificates) == 0 {
-		return nil, findings
-	}
-	g.ID = generationID(g)
-	return g, nil
-}
-
-func (p *planner) examineSource(source Source) *Finding {
-	if source.Certificate == nil {
-		return &Finding{Role: source.Role, Check: CheckIssued, Err: errNotIssued}
-	}
-	return examine(broken, p.subject(source.Certificate))
-}
-
-func (p *planner) subject(c *raconfig.Certificate) subject {
-	return subject{Certificate: c, distrusted: p.distrusted, renewBefore: p.RenewBefore, now: p.Now}
-}
-
-// sameIssuer says whether all certificates were issued by the same CA certificate:
-// some devices verify both of a pair with one chain.
-func sameIssuer(certificates []raconfig.Certificate) bool {
-	for i := 1; i < len(certificates); i++ {
-		a, b := certificates[0].Chain, certificates[i].Chain
-		if len(a) == 0 || len(b) == 0 || !bytes.Equal(a[0].Raw, b[0].Raw) {
-			return false
-		}
-	}
-	return true
-}
-
-// settling says whether to wait for another source that is being issued, rather
-// than to add a generation that the next one is going to supersede in a moment.
-func (p *planner) settling(kept []raconfig.Generation) bool {
-	if len(kept) == 0 || !p.Now.Before(p.settlingEnd(kept)) || p.breaks(&kept[0]) != nil {
-		return false
-	}
-	return slices.ContainsFunc(p.Sources, func(s Source) bool { return s.Issuing })
-}
-
-func (p *planner) settlingEnd(kept []raconfig.Generation) time.Time {
-	return kept[0].NotAfter().Add(-p.Overlap)
-}
-
-// stamped sets when the generation is added: now, but never before the one it
-// supersedes, even if the clock was set back.
-func (p *planner) stamped(g *raconfig.Generation, kept []raconfig.Generation) raconfig.Generation {
-	g.AddedAt = p.Now.UTC().Truncate(time.Second)
-	if len(kept) > 0 && g.AddedAt.Before(kept[0].AddedAt) {
-		g.AddedAt = kept[0].AddedAt
-	}
-	return *g
-}
-
-func (p *planner) retire(kept []raconfig.Generation) []raconfig.Generation {
-	var out []raconfig.Generation
-	for i := range kept {
-		if i == 0 || p.inUse(&kept[i]) || p.Now.Before(p.retirement(kept, i)) {
-			out = append(out, kept[i])
-		}
-	}
-	return out
-}
-
-// retirement is when a superseded generation may go.
-func (p *planner) retirement(kept []raconfig.Generation, i int) time.Time {
-	overlapped, ended := kept[i-1].AddedAt.Add(p.Overlap), afterEnd(&kept[i])
-	if overlapped.After(ended) {
-		return overlapped
-	}
-	return ended
-}
-
-// afterEnd is the first whole second in which a generation has expired.
-func afterEnd(g *raconfig.Generation) time.Time { return g.NotAfter().Add(time.Second) }
-
-// bound drops generations until at most raconfig.MaxGenerations are left: those
-// that cannot serve first, then those that no endpoint shows, the oldest first;
-// never the newest.
-func (p *planner) bound(kept []raconfig.Generation) []raconfig.Generation {
-	for len(kept) > raconfig.MaxGenerations {
-		victim := len(kept) - 1
-		for i := victim - 1; i > 0; i-- {
-			if p.dispensable(&kept[i]) > p.dispensable(&kept[victim]) {
-				victim = i
-			}
-		}
-		kept = slices.Delete(kept, victim, victim+1)
-	}
-	return kept
-}
-
-func (p *planner) dispensable(g *raconfig.Generation) int {
-	score := 0
-	if p.breaks(g) != nil {
-		score += 2
-	}
-	if !p.inUse(g) {
-		score++
-	}
-	return score
-}
-
-func (p *planner) inUse(g *raconfig.Generation) bool { return slices.Contains(p.InUse, g.ID) }
-
-func (p *planner) isDistrusted(g raconfig.Generation) bool {
-	return slices.ContainsFunc(g.Certificates, func(c raconfig.Certificate) bool {
-		return p.distrusted[raconfig.Fingerprint(c.Certificate)]
-	})
-}
-
-// breaks says why a generation cannot serve, or nil.
-func (p *planner) breaks(g *raconfig.Generation) *Finding {
-	return p.examineGeneration(broken, g)
-}
-
-func (p *planner) examineGeneration(policies []policy, g *raconfig.Generation) *Finding {
-	for i := range g.Certificates {
-		if finding := examine(policies, p.subject(&g.Certificates[i])); finding != nil {
-			return finding
-		}
-	}
-	return nil
-}
-
 func (p *planner) judgeNewest(plan *Plan) {
 	newest := plan.Newest()
 	if newest == nil {
 		return
 	}
 	plan.Broken = p.breaks(newest)
+	plan.OtherCA = p.examineGeneration(current, newest)
 	plan.RenewalDue = p.examineGeneration(dueForRenewal, newest) != nil
+	plan.RenewalOverdue = plan.RenewalDue && p.urgent(plan)
 }
 
 // next is the earliest time to come at which a check or a retirement changes.
-func (p *planner) next(kept []raconfig.Generation) time.Time {
+func (p *planner) next(plan *Plan) time.Time {
 	var times []time.Time
 	for _, source := range p.Sources {
 		if source.Certificate != nil {
 			times = append(times, source.Certificate.Certificate.NotBefore)
 		}
 	}
-	for i := range kept {
-		if i > 0 && !p.inUse(&kept[i]) {
-			times = append(times, p.retirement(kept, i))
+	for id, at := range plan.retirements {
+		if _, listed := p.KeptUntil[id]; !listed && !slices.Contains(p.Shown, id) {
+			times = append(times, at)
 		}
 	}
-	if len(kept) > 0 {
-		times = append(times, kept[0].NotAfter().Add(-p.RenewBefore), p.settlingEnd(kept), afterEnd(&kept[0]))
+	if plan.Reissue != nil {
+		times = append(times, plan.Reissue.Next)
+	}
+	if newest := plan.Newest(); newest != nil {
+		times = append(times, newest.NotAfter().Add(-p.RenewBefore), p.patienceEnd(newest), p.urgency(newest), afterEnd(newest))
 	}
 	return earliestAfter(p.Now, times)
 }
@@ -292,14 +199,6 @@ func earliestAfter(now time.Time, times []time.Time) time.Time {
 		}
 	}
 	return first
-}
-
-func generationID(g *raconfig.Generation) string {
-	certificates := make([]*x509.Certificate, 0, len(g.Certificates))
-	for i := range g.Certificates {
-		certificates = append(certificates, g.Certificates[i].Certificate)
-	}
-	return raconfig.GenerationID(certificates...)
 }
 
 func holds(generations []raconfig.Generation, id string) bool {

@@ -86,9 +86,11 @@ func (w *world) step(at time.Duration) {
 	w.t.Helper()
 	w.in.Now = start.Add(at)
 	w.plan = rotation.Make(w.in)
-	w.in.Keyring = w.plan.Keyring
+	w.in.Keyring, w.in.Reissue = w.plan.Keyring, w.plan.Reissue
 	for _, id := range w.plan.Added {
-		w.names[id] = "g" + string(rune('1'+len(w.names)))
+		if w.names[id] == "" {
+			w.names[id] = "g" + string(rune('1'+len(w.names)))
+		}
 	}
 }
 
@@ -174,17 +176,52 @@ func TestCrashBeforeThePlanIsCarriedOut(t *testing.T) {
 	}
 }
 
-func TestOneRenewedHalfMakesAGeneration(t *testing.T) {
+// TestOneRenewedHalfHasTheOtherIssued: only when the end is near, a half will do.
+func TestOneRenewedHalfHasTheOtherIssued(t *testing.T) {
 	w := newPair(t)
 	w.issueAll()
 	w.step(0)
 	w.in.Now = start.Add(day)
 	w.issue(1)
 	w.step(day)
+	w.expect("g1")
+	for _, roles := range [][]v1alpha1.CredentialRole{w.plan.IssueNow, w.plan.Following} {
+		if diff := cmp.Diff([]v1alpha1.CredentialRole{v1alpha1.RoleSigning}, roles); diff != "" {
+			t.Error(diff)
+		}
+	}
+	w.in.Sources[0].Issuing = true
+	w.step(day + time.Minute)
+	w.expect("g1")
+	if len(w.plan.IssueNow) > 0 {
+		t.Errorf("asked again for %v, which is being issued", w.plan.IssueNow)
+	}
+	w.in.Sources[0].Issuing, w.in.Sources[0].Failed = false, w.in.Now
+	w.step(life - rotation.Settle - time.Second)
+	w.expect("g1")
+	w.step(life - rotation.Settle)
 	w.expect("g2 g1")
 	signing := w.plan.Keyring.Generations[0].ByRole(v1alpha1.RoleSigning)
 	if signing.Certificate != w.plan.Keyring.Generations[1].ByRole(v1alpha1.RoleSigning).Certificate {
 		t.Error("the half that was not renewed changed")
+	}
+}
+
+func TestBothHalvesRenewedOneAfterTheOther(t *testing.T) {
+	w := newPair(t)
+	w.issueAll()
+	w.step(0)
+	for _, half := range []int{1, 0} {
+		w.expect("g1")
+		w.in.Now = start.Add(day)
+		w.issue(half)
+		w.step(day)
+	}
+	w.expect("g2 g1")
+	for _, c := range w.plan.Keyring.Generations[0].Certificates {
+		if c.Certificate.Equal(w.plan.Keyring.Generations[1].ByRole(c.Role).Certificate) {
+			t.Errorf("both generations have the same certificate for %s", c.Role)
+		}
 	}
 }
 
@@ -194,8 +231,8 @@ func TestWaitsForTheOtherHalfThatIsBeingIssued(t *testing.T) {
 		want string
 	}{
 		"while there is time":     {life - renewBefore, "g1"},
-		"until the overlap":       {life - overlap - time.Second, "g1"},
-		"not when the end nears":  {life - overlap, "g2 g1"},
+		"until it is loaded":      {life - rotation.Settle - time.Second, "g1"},
+		"not when the end nears":  {life - rotation.Settle, "g2 g1"},
 		"not after it has passed": {life + day, "g2 g1"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -210,7 +247,7 @@ func TestWaitsForTheOtherHalfThatIsBeingIssued(t *testing.T) {
 			w.expect(tc.want)
 			w.in.Sources[1].Issuing = false
 			w.step(tc.at)
-			w.expect("g2 g1")
+			w.expect("g2 g1") // both halves are new
 		})
 	}
 }
@@ -332,6 +369,8 @@ func TestTheIssuerIsDownForDays(t *testing.T) {
 			t.Fatalf("at %s: due %t, broken %v", at, w.plan.RenewalDue, w.plan.Broken)
 		}
 	}
+	w.expectNext(life - rotation.Settle)
+	w.step(life - rotation.Settle)
 	w.expectNext(life + time.Second)
 }
 
@@ -353,18 +392,18 @@ func TestALostKeyringIsMadeAgain(t *testing.T) {
 	w.step(0)
 	w.in.Keyring = nil
 	w.step(day)
-	w.expect("g2")
+	w.expect("g1")
 }
 
 func TestAtMostFourGenerations(t *testing.T) {
 	for name, tc := range map[string]struct {
-		inUse []int // places in the keyring, the newest first, before the fifth comes
+		shown []int // places in the keyring, the newest first, before the fifth comes
 		want  string
 	}{
-		"the oldest goes":              {nil, "g5 g4 g3 g2"},
-		"but not one in use":           {[]int{3}, "g5 g4 g3 g1"},
-		"unless all are":               {[]int{0, 1, 2, 3}, "g5 g4 g3 g2"},
-		"the newest may be not in use": {[]int{1, 2, 3}, "g5 g3 g2 g1"},
+		"the oldest goes":                   {nil, "g5 g4 g3 g2"},
+		"but not one that is shown":         {[]int{0, 3}, "g5 g4 g3 g1"},
+		"unless all are":                    {[]int{0, 1, 2, 3}, "g5 g4 g3 g2"},
+		"the newest has to be shown before": {[]int{1, 2, 3}, "g4 g3 g2 g1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, v1alpha1.RoleCombined)
@@ -374,14 +413,88 @@ func TestAtMostFourGenerations(t *testing.T) {
 				w.step(time.Duration(i) * time.Hour)
 			}
 			w.expect("g4 g3 g2 g1")
-			for _, i := range tc.inUse {
-				w.in.InUse = append(w.in.InUse, w.plan.Keyring.Generations[i].ID)
+			for _, i := range tc.shown {
+				w.in.Shown = append(w.in.Shown, w.plan.Keyring.Generations[i].ID)
 			}
 			w.issue(0)
 			w.step(4 * time.Hour)
 			w.expect(tc.want)
 		})
 	}
+}
+
+func TestTheBoundSparesWhatDevicesWereShown(t *testing.T) {
+	w := newWorld(t, v1alpha1.RoleCombined)
+	w.in.KeptUntil = map[string]time.Time{}
+	for i := range 4 {
+		w.in.Now = start.Add(time.Duration(i) * time.Hour)
+		w.issue(0)
+		w.step(time.Duration(i) * time.Hour)
+		if i == 0 {
+			w.in.KeptUntil[w.plan.Keyring.IDs()[0]] = start.Add(life)
+		}
+	}
+	w.in.Shown = w.plan.Keyring.IDs()[2:3] // g2; nobody ever showed g3 and g4
+	w.issue(0)
+	w.step(4 * time.Hour)
+	w.expect("g4 g3 g2 g1") // g4 may be about to be shown
+	newestEnds := 3*time.Hour + life
+	w.step(newestEnds - rotation.Settle)
+	w.expect("g5 g4 g2 g1")
+}
+
+func TestCertManagerRenewsSeveralTimesWhileTheOperatorIsAway(t *testing.T) {
+	w := newPair(t)
+	w.issueAll()
+	w.step(0)
+	for i := 1; i <= 3; i++ {
+		w.in.Now = start.Add(time.Duration(i) * (life - renewBefore))
+		w.issueAll() // nobody looks
+	}
+	w.step(3*(life-renewBefore) + day)
+	w.expect("g2 g1") // what nobody saw is gone; g1 has ended and stays for the overlap
+	w.step(3*(life-renewBefore) + day + overlap)
+	w.expect("g2")
+}
+
+func TestTwoEndpointsOnOneCredential(t *testing.T) {
+	w := newPair(t)
+	w.issueAll()
+	w.step(0)
+	first := w.plan.Keyring.IDs()[0]
+	w.in.Now = start.Add(life - renewBefore)
+	w.issueAll()
+	w.step(life - renewBefore)
+	second := w.plan.Keyring.IDs()[0]
+	w.in.Shown = []string{second, first} // one has switched, the other cannot
+	w.step(life + renewBefore)
+	w.expect("g2 g1")
+	w.in.Shown = []string{second, second}
+	w.in.KeptUntil = map[string]time.Time{first: start.Add(life + renewBefore + overlap)}
+	w.step(life + renewBefore + overlap - time.Second)
+	w.step(life + renewBefore + overlap)
+	w.expect("g2 g1")
+	w.in.KeptUntil = nil // the endpoint lists it no more
+	w.step(life + renewBefore + overlap)
+	w.expect("g2")
+}
+
+func TestAChangeOfIssuerIsARollover(t *testing.T) {
+	w := newPair(t)
+	w.issueAll()
+	w.step(0)
+	w.ca = sceptest.NewCA(t)
+	w.in.Now = start.Add(day)
+	w.in.Sources[0].Certificate = nil // its Certificate's spec changed, and so did the other's
+	w.in.Sources[1].Certificate = nil
+	w.step(day)
+	w.expect("g1")
+	w.issue(0)
+	w.step(day + time.Minute)
+	w.expect("g1") // one half of each would not do
+	w.issue(1)
+	w.step(day + time.Hour)
+	w.expect("g2 g1")
 }
 
 func TestTheBoundTakesWhatCannotServeFirst(t *testing.T) {
@@ -402,13 +515,13 @@ func TestAGenerationInUseStaysPastItsTime(t *testing.T) {
 	w := newPair(t)
 	w.issueAll()
 	w.step(0)
-	w.in.InUse = w.plan.Keyring.IDs()
+	w.in.Shown = w.plan.Keyring.IDs()
 	w.in.Now = start.Add(life - renewBefore)
 	w.issueAll()
 	w.step(life - renewBefore)
 	w.step(life + 30*day - time.Hour)
 	w.expect("g2 g1")
-	w.in.InUse = w.plan.Keyring.IDs()[:1]
+	w.in.Shown = w.plan.Keyring.IDs()[:1]
 	w.step(life + 30*day)
 	w.expect("g2")
 }
@@ -418,7 +531,7 @@ func TestDistrustRetiresAtOnceAndForGood(t *testing.T) {
 	w.issueAll()
 	w.step(0)
 	old := w.in.Sources[0].Certificate
-	w.in.InUse = w.plan.Keyring.IDs()
+	w.in.Shown = w.plan.Keyring.IDs()
 	w.in.Distrusted = []string{raconfig.Fingerprint(old.Certificate)}
 	w.step(time.Hour)
 	w.expect("")
@@ -462,13 +575,17 @@ func TestARolloverInTheMiddleOfAnother(t *testing.T) {
 	w := newPair(t)
 	w.issueAll()
 	w.step(0)
-	w.in.InUse = w.plan.Keyring.IDs() // servers have not loaded anything newer
+	w.in.Shown = w.plan.Keyring.IDs() // servers have not loaded anything newer
 	for i := 1; i <= 3; i++ {
 		w.issueAll()
 		w.step(time.Duration(i) * time.Minute)
 	}
 	w.expect("g4 g3 g2 g1")
 	w.issueAll()
+	w.step(time.Hour)
+	w.expect("g4 g3 g2 g1") // the servers may show g4 at this moment
+	w.in.KeptUntil = map[string]time.Time{w.in.Shown[0]: start.Add(life)}
+	w.in.Shown = w.plan.Keyring.IDs()[:1]
 	w.step(time.Hour)
 	w.expect("g5 g4 g3 g1")
 }
@@ -498,8 +615,32 @@ func TestWhatIsBrokenIsNeverOnlyDue(t *testing.T) {
 	}
 }
 
+func TestARenewalThatIsLateIsTold(t *testing.T) {
+	for name, tc := range map[string]struct {
+		at           time.Duration
+		due, overdue bool
+	}{
+		"not yet":        {life - renewBefore - time.Second, false, false},
+		"due":            {life - renewBefore, true, false},
+		"soon overdue":   {life - renewBefore/2 - time.Second, true, false},
+		"half time over": {life - renewBefore/2, true, true},
+		"ended":          {life + day, true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newPair(t)
+			w.issueAll()
+			w.step(0)
+			w.step(tc.at)
+			if w.plan.RenewalDue != tc.due || w.plan.RenewalOverdue != tc.overdue {
+				t.Errorf("due %t, overdue %t", w.plan.RenewalDue, w.plan.RenewalOverdue)
+			}
+		})
+	}
+}
+
 func TestTheNextLookIsAlwaysToCome(t *testing.T) {
 	w := newPair(t)
+	w.in.External = true // nobody to ask again for what has expired
 	w.issueAll()
 	w.step(0)
 	looks := 0

@@ -163,8 +163,12 @@ func (c *Client) request(ctx context.Context, method, operation, message string,
 	if err != nil {
 		return nil, fmt.Errorf("scep: %w", transportError(err))
 	}
+	request.Header.Set("User-Agent", userAgent)
 	return request, nil
 }
+
+// userAgent is how a Client calls itself.
+const userAgent = "scepter"
 
 // defaultPath is where RFC 8894, section 4.1, expects a SCEP server.
 const defaultPath = "/cgi-bin/pkiclient.exe"

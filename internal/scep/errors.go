@@ -11,6 +11,9 @@ import (
 // a certificate that is none of the RA's.
 var ErrUnknownRecipient = errors.New("scep: message is encrypted to an unknown certificate")
 
+// ErrNotDecoded is wrapped by the Event of a request in which no message could be found.
+var ErrNotDecoded = errors.New("scep: no message in the request")
+
 // ErrUnreadable is wrapped by every MessageError about what came out of the
 // envelope, whatever it was.
 var ErrUnreadable = errors.New("scep: contents of the envelope are unreadable")
@@ -56,6 +59,8 @@ func (e *MessageError) Respond(id *Identity) ([]byte, error) {
 type UnavailableError struct {
 	RetryAfter time.Duration
 	Err        error // for the log; may be nil
+	// TooMany blames the client, by HTTP 429 in place of 503.
+	TooMany bool
 }
 
 // Error is for the log.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math"
@@ -144,7 +145,7 @@ func methodsOf(op operation) []string {
 // operationName is the operation as asked for. A POST without one can only be a
 // PKIOperation.
 func operationName(r *http.Request) string {
-	name, _ := parameter(r.URL.RawQuery, "operation")
+	name, _ := QueryParameter(r.URL.RawQuery, "operation")
 	if name == "" && r.Method == http.MethodPost {
 		return operationPKIOperation
 	}
@@ -214,6 +215,7 @@ func (h *Handler) pkiOperation(ctx context.Context, x *exchange) {
 		return
 	}
 	x.event.TransactionID, x.event.MessageType = request.TransactionID, request.MessageType
+	x.event.Digest, x.event.Cipher = request.Digest, request.Cipher
 	h.Observer.Observe(ctx, x.at(StepOpened))
 	h.decide(ctx, x, request)
 }
@@ -234,17 +236,19 @@ func (h *Handler) decide(ctx context.Context, x *exchange, request *Request) {
 		return
 	}
 	x.event.Status, x.event.FailInfo = reply.Status, reply.FailInfo
-	h.answer(ctx, x, StepAnswered, func() ([]byte, error) { return request.Respond(x.identity, reply) })
+	reply.tellSent(h.answer(ctx, x, StepAnswered, func() ([]byte, error) { return request.Respond(x.identity, reply) }))
 }
 
-// answer makes a CertRep and sends it.
-func (h *Handler) answer(ctx context.Context, x *exchange, step Step, respond func() ([]byte, error)) {
+var errNoAnswer = errors.New("scep: no answer could be made")
+
+// answer makes a CertRep and sends it. It says what was in the way.
+func (h *Handler) answer(ctx context.Context, x *exchange, step Step, respond func() ([]byte, error)) error {
 	der, ok := h.guarded(ctx, x, respond)
 	if !ok {
-		return
+		return errNoAnswer
 	}
 	h.Observer.Observe(ctx, x.at(step))
-	x.write(typeMessage, der)
+	return x.deliver(ctx, typeMessage, der)
 }
 
 // guarded makes an answer inside Guard; if it is false, the device was told why
@@ -271,7 +275,7 @@ func (h *Handler) busy(ctx context.Context, x *exchange, err error) {
 	if !errors.As(err, &unavailable) {
 		unavailable = &UnavailableError{}
 	}
-	x.unavailable(unavailable.RetryAfter)
+	x.unavailable(unavailable)
 }
 
 // refuse answers a message that could not be opened.
@@ -291,12 +295,12 @@ func (h *Handler) refuse(ctx context.Context, x *exchange, err error) {
 		return
 	}
 	x.event.Status = StatusFailure
-	h.answer(ctx, x, StepRefused, func() ([]byte, error) { return message.Respond(x.identity) })
+	_ = h.answer(ctx, x, StepRefused, func() ([]byte, error) { return message.Respond(x.identity) }) // nothing is lost with a refusal
 }
 
 // refuseHTTP answers a request of which no message could be read.
 func (h *Handler) refuseHTTP(ctx context.Context, x *exchange, err error) {
-	x.event.Err, x.event.FailInfo = err, BadRequest
+	x.event.Err, x.event.FailInfo = fmt.Errorf("%w: %w", ErrNotDecoded, err), BadRequest
 	h.Observer.Observe(ctx, x.at(StepRefused))
 	var tooLarge *http.MaxBytesError
 	switch {
@@ -330,7 +334,7 @@ func (x *exchange) readMessage() ([]byte, error) {
 	if x.r.Method == http.MethodPost {
 		return io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, int64(limit)))
 	}
-	raw, _ := parameter(x.r.URL.RawQuery, "message")
+	raw, _ := QueryParameter(x.r.URL.RawQuery, "message")
 	message, err := decodeMessage(raw)
 	if err == nil && len(message) > limit {
 		return nil, &http.MaxBytesError{Limit: int64(limit)}
@@ -340,13 +344,34 @@ func (x *exchange) readMessage() ([]byte, error) {
 
 // write sends a whole body; a length is given for clients of HTTP/1.0.
 func (x *exchange) write(mediaType string, body []byte) {
-	x.w.Header().Set("Content-Type", mediaType)
-	x.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	_, _ = x.w.Write(body) // a client that has gone needs no answer
+	_ = x.send(mediaType, body) // a client that has gone needs no answer
 }
 
-func (x *exchange) unavailable(after time.Duration) {
-	seconds := max(1, int(math.Ceil(after.Seconds())))
+func (x *exchange) send(mediaType string, body []byte) error {
+	x.w.Header().Set("Content-Type", mediaType)
+	x.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	_, err := x.w.Write(body)
+	return err //nolint:wrapcheck // says it all
+}
+
+// deliver is write for an answer that must not get lost unnoticed: the server lets go of
+// it at once, and notices if the client has gone meanwhile.
+func (x *exchange) deliver(ctx context.Context, mediaType string, body []byte) error {
+	if err := x.send(mediaType, body); err != nil {
+		return err
+	}
+	if err := http.NewResponseController(x.w).Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err //nolint:wrapcheck // says it all
+	}
+	return ctx.Err() //nolint:wrapcheck // says it all
+}
+
+func (x *exchange) unavailable(why *UnavailableError) {
+	seconds := max(1, int(math.Ceil(why.RetryAfter.Seconds())))
 	x.w.Header().Set("Retry-After", strconv.Itoa(seconds))
-	http.Error(x.w, "try again later", http.StatusServiceUnavailable)
+	status := http.StatusServiceUnavailable
+	if why.TooMany {
+		status = http.StatusTooManyRequests
+	}
+	http.Error(x.w, "try again later", status)
 }

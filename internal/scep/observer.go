@@ -1,6 +1,9 @@
 package scep
 
-import "context"
+import (
+	"context"
+	"crypto"
+)
 
 // Step is how far a request came.
 type Step string
@@ -37,9 +40,11 @@ type Event struct {
 	// Of the message, from StepOpened on (StepRefused: as far as it was read).
 	TransactionID string
 	MessageType   MessageType
-	Status        PKIStatus // StepAnswered, and StepRefused with a CertRep
-	FailInfo      FailInfo  // FAILURE and StepRefused
-	Err           error     // for the log only
+	Digest        crypto.Hash // StepOpened and what follows it
+	Cipher        Cipher      // likewise
+	Status        PKIStatus   // StepAnswered, and StepRefused with a CertRep
+	FailInfo      FailInfo    // FAILURE and StepRefused
+	Err           error       // for the log only
 }
 
 // noObserver stands in for an Observer that is nil.

@@ -10,11 +10,11 @@ import (
 // errMessageParameter says that the message of a GET cannot be decoded.
 var errMessageParameter = errors.New("scep: the message parameter is not base64")
 
-// parameter returns the raw value of a query parameter, whose name may have any
+// QueryParameter returns the raw value of a query parameter, whose name may have any
 // case. A form parser would turn the plus signs of base64 into spaces and refuse
 // what it does not like, so this does not use one. Clients add their parameters
 // with a question mark even to a URL that has one.
-func parameter(rawQuery, name string) (string, bool) {
+func QueryParameter(rawQuery, name string) (string, bool) {
 	isSeparator := func(r rune) bool { return r == '&' || r == '?' }
 	for pair := range strings.FieldsFuncSeq(rawQuery, isSeparator) {
 		key, value, _ := strings.Cut(pair, "=")

@@ -47,11 +47,11 @@ func FuzzParameter(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, query string) {
-		value, found := parameter(query, "operation")
+		value, found := QueryParameter(query, "operation")
 		if !bytes.Contains([]byte(query), []byte(value)) || !found && value != "" {
 			t.Errorf("%q: %q, %v", query, value, found)
 		}
-		if again, _ := parameter("x=y&Operation="+value+"&operation=no", "operation"); again != value {
+		if again, _ := QueryParameter("x=y&Operation="+value+"&operation=no", "operation"); again != value {
 			t.Errorf("%q comes back as %q", value, again)
 		}
 	})

@@ -76,12 +76,12 @@ func TestParameter(t *testing.T) {
 		{"operations=x", "", false},
 		{"", "", false},
 	} {
-		value, found := parameter(test.query, "operation")
+		value, found := QueryParameter(test.query, "operation")
 		if value != test.value || found != test.found {
 			t.Errorf("%q: %q, %v", test.query, value, found)
 		}
 	}
-	if raw, _ := parameter("operation=x&message=a+b/c==", "message"); raw != "a+b/c==" {
+	if raw, _ := QueryParameter("operation=x&message=a+b/c==", "message"); raw != "a+b/c==" {
 		t.Errorf("message %q", raw)
 	}
 }

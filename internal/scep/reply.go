@@ -23,6 +23,17 @@ type Reply struct {
 	// Backend that sets it vouches that it is good for one enrolment only: who
 	// records the answer can try passwords on it for as long as they like.
 	Password string
+
+	// Sent, where it is not nil, is called once, after the answer was written: with nil
+	// if the connection took it while the client was still there, or with what was in
+	// the way. Nobody can know more: a hop may lose an answer that it has taken.
+	Sent func(err error)
+}
+
+func (r *Reply) tellSent(err error) {
+	if r.Sent != nil {
+		r.Sent(err)
+	}
 }
 
 // Success answers with certificates, the issued one first.

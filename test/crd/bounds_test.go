@@ -12,7 +12,7 @@ import (
 )
 
 // foreign are Kubernetes' own types within ours; their bounds are not ours.
-var foreign = []string{".metadata", ".spec.server.resources", ".spec.server.tolerations", ".status.conditions[0]"}
+var foreign = []string{".metadata", ".spec.server.resources", ".spec.server.tolerations", ".spec.issuance.direct.resources", ".status.conditions[0]"}
 
 func isForeign(path string) bool {
 	return slices.ContainsFunc(foreign, func(prefix string) bool { return strings.HasPrefix(path, prefix) })
@@ -143,7 +143,7 @@ func TestRequired(t *testing.T) {
 
 // unbounded are strings and lists whose size something else limits.
 var unbounded = regexp.MustCompile(`^\.(apiVersion|kind)$|` +
-	`(\.validity|\.window|\.duration|\.renewBefore|\.overlap|\.pendingAfter|\.maxDuration|\.timeout|\.rekeyWindow)$|` + // durations are parsed
+	`(\.validity|\.window|\.duration|\.renewBefore|\.overlap|\.loadTimeout|\.wait|\.pendingDeadline|\.drainDelay|\.[a-zA-Z]*[iI]nterval|\.maxDuration|\.timeout|\.rekeyWindow|\.afterExpiry|\.staleRevocation|\.backdate|\.acceptWithin|\.learning|\.collectWithin)$|` + // durations are parsed
 	`\.nodeSelector\.\*$|` + // values of labels
 	`\.status\.urls\[0\]$|\.status\.distrusted\[0\]$`) // the operator's own
 

@@ -5,6 +5,13 @@ func oneTimeEntry(fields string) string {
 	return "spec: {challenges: [{name: a, type: OneTime, oneTime: {" + fields + "}}]}"
 }
 
+// callersByCertificate is an endpoint with an admin exposure that takes client certificates.
+func callersByCertificate(names string) string {
+	return "spec: {exposure: {admin: {host: mint.example.com, tls: {secretName: s}, clientCertificates: {caRef: {name: ca}, names: [" + names + "]}}}}"
+}
+
+const callerNameForm = "a name is of the form dns:…, email:…, uri:…, ip:… or upn:…, or an attribute of the subject: commonName=…"
+
 // oneTimeCases are about challenges that this endpoint mints.
 var oneTimeCases = []ruleCase{
 	{"a one-time challenge", endpoint, "spec: {challenges: [{name: a, type: OneTime}]}", ""},
@@ -45,4 +52,11 @@ var oneTimeCases = []ruleCase{
 		"an admin exposure", endpoint,
 		"spec: {exposure: {admin: {host: mint.example.com, tls: {secretName: s}, serviceType: LoadBalancer, basicAuthRef: {name: b}}}}", "",
 	},
+	{
+		"client certificates", endpoint,
+		callersByCertificate("'commonName=mdm', 'dns:mdm.example.com', 'uri:spiffe://example.com/mdm', 'ip:192.0.2.1', 'email:m@example.com', 'upn:m@example.com', 'organization=a=b'"), "",
+	},
+	{"a caller's name of no form", endpoint, callersByCertificate("mdm.example.com"), callerNameForm},
+	{"a caller's name of an unknown attribute", endpoint, callersByCertificate("'CN=mdm'"), callerNameForm},
+	{"a caller's empty name", endpoint, callersByCertificate("'dns:'"), callerNameForm},
 }

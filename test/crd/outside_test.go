@@ -6,8 +6,9 @@ import (
 )
 
 const (
-	hook = "url: https://hook.example.com/x, authentication: [Signature], secretRef: {name: s}"
-	app  = "tenantID: t, clientID: c, authentication: ClientSecret, secretRef: {name: s}"
+	hook     = "url: https://hook.example.com/x, authentication: [Signature], secretRef: {name: s}"
+	noSecret = "authentication needs a secretRef, unless all it needs comes from clientCertificateRef"
+	app      = "tenantID: t, clientID: c, authentication: ClientSecret, secretRef: {name: s}"
 )
 
 func webhookEntry(fields string) string {
@@ -24,6 +25,35 @@ var outsideCases = []ruleCase{
 	{
 		"a webhook with everything", endpoint,
 		webhookEntry(hook + ", id: hook-1, timeout: 30s, caBundleRef: {name: ca}, notification: {required: true, " + hook + "}"), "",
+	},
+	{
+		"a webhook with an RACredential", endpoint,
+		webhookEntry("url: https://hook.example.com, authentication: [ClientCertificate], clientCertificateRef: {name: policy}"), "",
+	},
+	{
+		"a webhook with an RACredential and a token", endpoint,
+		webhookEntry("url: https://hook.example.com, authentication: [ClientCertificate, Bearer], clientCertificateRef: {name: policy}, secretRef: {name: s}"), "",
+	},
+	{
+		"an RACredential that is not shown", endpoint, webhookEntry(hook + ", clientCertificateRef: {name: policy}"),
+		"clientCertificateRef goes with authentication ClientCertificate",
+	},
+	{
+		"a webhook with an RACredential that is asked for by POST", endpoint,
+		webhookEntry("url: https://hook.example.com, authentication: [ClientCertificate], clientCertificateRef: {name: policy}, clientProbe: Post"), "",
+	},
+	{
+		"asking for an RACredential that is not there", endpoint, webhookEntry(hook + ", clientProbe: None"),
+		"clientProbe goes with clientCertificateRef",
+	},
+	{"a webhook without a Secret", endpoint, webhookEntry("url: https://hook.example.com, authentication: [Signature]"), noSecret},
+	{
+		"a token without a Secret", endpoint,
+		webhookEntry("url: https://hook.example.com, authentication: [ClientCertificate, Bearer], clientCertificateRef: {name: policy}"), noSecret,
+	},
+	{
+		"a Secret for nothing", endpoint,
+		webhookEntry("url: https://hook.example.com, authentication: [ClientCertificate], clientCertificateRef: {name: policy}, secretRef: {name: s}"), noSecret,
 	},
 	{
 		"a webhook without its field", endpoint, "spec: {challenges: [{name: a, type: Webhook}]}",

@@ -63,6 +63,14 @@ var policyCases = []policyCase{
 		"the label scepter.dev/endpoint must be corp",
 	},
 	{
+		"a trial that nobody wants", "{metadata: {labels: {scepter.dev/trial: id}}, spec: {duration: 1h}}",
+		"the label scepter.dev/trial needs a duration of at most 1h, and issuance.trial OnChange in ScepEndpoint corp",
+	},
+	{
+		"a canary that nobody wants", "{metadata: {labels: {scepter.dev/canary: Full}}, spec: {duration: 1h, usages: [digital signature]}}",
+		"the label scepter.dev/canary needs the usage digital signature alone, a duration of at most 1h, and probes.canary.level Full in ScepEndpoint corp",
+	},
+	{
 		"another endpoint's label", "metadata: {labels: {scepter.dev/endpoint: lab}}",
 		"the label scepter.dev/endpoint must be corp",
 	},
@@ -96,6 +104,46 @@ func TestPolicyGoesByTheOwnEndpoint(t *testing.T) {
 	checkMessage(t, request(t, corp, ns, asLab), "ScepEndpoint corp")
 }
 
+// TestPolicyBoundsTrials: where trials are wanted, they are for an hour at most.
+func TestPolicyBoundsTrials(t *testing.T) {
+	ns := cage(t)
+	trying := newObject("scepter.dev/v1alpha1", "ScepEndpoint")
+	if err := server.Client.Get(context.Background(), client.ObjectKey{Namespace: ns, Name: "corp"}, trying); err != nil {
+		t.Fatal(err)
+	}
+	change(t, trying, "spec: {issuance: {trial: OnChange}}")
+	if err := server.Client.Update(context.Background(), trying); err != nil {
+		t.Fatal(err)
+	}
+	corp := serviceAccount(t, ns, "corp-ra")
+	const trial = "{metadata: {labels: {scepter.dev/trial: id}}, spec: {duration: 1h}}"
+	await(t, "a trial to pass", func() bool { return request(t, corp, ns, trial) == nil })
+	checkMessage(t, request(t, corp, ns, trial, "spec: {duration: 61m}"),
+		"the label scepter.dev/trial needs a duration of at most 1h, and issuance.trial OnChange in ScepEndpoint corp")
+}
+
+// TestPolicyBoundsCanaries: where canaries are issued to, they get next to nothing,
+// whatever the templates grant.
+func TestPolicyBoundsCanaries(t *testing.T) {
+	ns := cage(t)
+	trying := newObject("scepter.dev/v1alpha1", "ScepEndpoint")
+	if err := server.Client.Get(context.Background(), client.ObjectKey{Namespace: ns, Name: "corp"}, trying); err != nil {
+		t.Fatal(err)
+	}
+	change(t, trying, "spec: {probes: {canary: {level: Full}}}")
+	if err := server.Client.Update(context.Background(), trying); err != nil {
+		t.Fatal(err)
+	}
+	corp := serviceAccount(t, ns, "corp-ra")
+	const canary = "{metadata: {labels: {scepter.dev/canary: Full}}, spec: {duration: 1h, usages: [digital signature]}}"
+	await(t, "a canary to pass", func() bool { return request(t, corp, ns, canary) == nil })
+	const refused = "the label scepter.dev/canary needs the usage digital signature alone, a duration of at most 1h, and probes.canary.level Full in ScepEndpoint corp"
+	checkMessage(t, request(t, corp, ns, canary, "spec: {duration: 61m}"), refused)
+	checkMessage(t, request(t, corp, ns, canary, "spec: {duration: null}"), refused)
+	checkMessage(t, request(t, corp, ns, canary, "spec: {usages: [digital signature, client auth]}"), refused)
+	checkMessage(t, request(t, corp, ns, canary, "spec: {issuerRef: {name: root-ca}}"), "issuerRef is Issuer.cert-manager.io/root-ca")
+}
+
 func TestPolicyLeavesOthersAlone(t *testing.T) {
 	ns := cage(t)
 	awaitPolicy(t, serviceAccount(t, ns, "corp-ra"), ns, "{}")
@@ -111,13 +159,15 @@ func TestPolicyLeavesOthersAlone(t *testing.T) {
 	}
 }
 
-// TestPolicyDeniesWithoutEndpoint covers a service account that outlived its endpoint.
-func TestPolicyDeniesWithoutEndpoint(t *testing.T) {
+// TestPolicyKnowsItsPlace: a namespace without endpoints is none of the policy's business.
+func TestPolicyKnowsItsPlace(t *testing.T) {
 	caged := cage(t)
 	awaitPolicy(t, serviceAccount(t, caged, "corp-ra"), caged, "{}")
 	empty := namespace(t)
-	c := serviceAccount(t, empty, "corp-ra")
-	await(t, "a refusal for want of an endpoint", func() bool { return says(request(t, c, empty, "{}"), "no params found") })
+	for _, name := range []string{"cert-manager", "corp-ra"} {
+		c := serviceAccount(t, empty, name)
+		await(t, "the request of "+name+" to pass", func() bool { return request(t, c, empty, everything) == nil })
+	}
 }
 
 // TestPolicyDeniesBeforeTheGrants covers an endpoint that the operator has not seen yet.
@@ -141,7 +191,7 @@ func TestPolicyDeniesBeforeTheGrants(t *testing.T) {
 func cage(t *testing.T) string {
 	t.Helper()
 	objects, err := manifest.Read(
-		filepath.Join(server.Root, "config/admission/ra_requests.yaml"), filepath.Join(server.Root, "config/rbac/ra.yaml"))
+		filepath.Join(server.Root, "config/admission/ra_*.yaml"), filepath.Join(server.Root, "config/rbac/ra.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,13 +223,19 @@ func endpointWithGrants(t *testing.T, ns, name, grants string) {
 // serviceAccount is a client of a service account that has the role scepter-ra.
 func serviceAccount(t *testing.T, ns, name string) client.Client {
 	t.Helper()
-	bind(t, ns, fmt.Sprintf("{kind: ServiceAccount, name: %s, namespace: %s}", name, ns))
+	return withRole(t, ns, name, "scepter-ra")
+}
+
+// withRole is a client of a service account that has a ClusterRole in a namespace.
+func withRole(t *testing.T, ns, name, role string) client.Client {
+	t.Helper()
+	bind(t, ns, role, fmt.Sprintf("{kind: ServiceAccount, name: %s, namespace: %s}", name, ns))
 	return as(t, "system:serviceaccount:"+ns+":"+name, "system:serviceaccounts", "system:authenticated")
 }
 
 func person(t *testing.T, ns, name string) client.Client {
 	t.Helper()
-	bind(t, ns, "{kind: User, apiGroup: rbac.authorization.k8s.io, name: "+name+"}")
+	bind(t, ns, "scepter-ra", "{kind: User, apiGroup: rbac.authorization.k8s.io, name: "+name+"}")
 	return as(t, name, "system:authenticated")
 }
 
@@ -192,12 +248,12 @@ func as(t *testing.T, user string, groups ...string) client.Client {
 	return c
 }
 
-func bind(t *testing.T, ns, subject string) {
+func bind(t *testing.T, ns, role, subject string) {
 	t.Helper()
 	binding := newObject("rbac.authorization.k8s.io/v1", "RoleBinding")
 	binding.SetNamespace(ns)
 	binding.SetGenerateName("ra-")
-	change(t, binding, "{roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: scepter-ra}, subjects: ["+subject+"]}")
+	change(t, binding, "{roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: "+role+"}, subjects: ["+subject+"]}")
 	if err := server.Client.Create(context.Background(), binding); err != nil {
 		t.Fatal(err)
 	}

@@ -58,7 +58,7 @@ var ruleCases = []ruleCase{
 	{"ranges", template, "spec: {sans: {ip: {allowedCIDRs: [10.0.0.0/8, 'fd00::/8']}}}", ""},
 	{
 		"required but not allowed", template, "spec: {subject: {required: [country], allowed: [commonName]}}",
-		"each required attribute must be allowed too: add it to subject.allowed",
+		"each required attribute must be allowed too: add it to allowed",
 	},
 	{"required alone", template, "spec: {subject: {required: [country], allowed: null}}", ""},
 	{
@@ -91,6 +91,15 @@ var ruleCases = []ruleCase{
 	},
 	{"an overlap as long as renewBefore", credential, "spec: {overlap: 720h}", ""},
 	{"no overlap", credential, "spec: {overlap: 0s}", ""},
+	{"a policy module that is to be accepted at once", credential, "spec: {purpose: PolicyModule, layout: null, acceptWithin: 0s}", ""},
+	{
+		"acceptance of an RA", credential, "spec: {acceptWithin: 1h}",
+		"acceptWithin belongs to purpose PolicyModule",
+	},
+	{
+		"acceptance in the past", credential, "spec: {purpose: PolicyModule, layout: null, acceptWithin: -1s}",
+		"acceptWithin must not be negative",
+	},
 	{
 		"a negative overlap", credential, "spec: {overlap: -1s}",
 		"overlap must not be negative",
@@ -112,6 +121,46 @@ var ruleCases = []ruleCase{
 		"size must be 2048, 3072 or 4096 for RSA and 256, 384 or 521 for ECDSA",
 	},
 	{
+		"an issuer and Secrets of one's own", credential, "spec: {layout: null, external: {secretRefs: [{name: s, role: Combined}]}}",
+		"set either issuerRef (certificates are issued and renewed) or external (Secrets of yours), not both",
+	},
+	{
+		"neither an issuer nor Secrets", credential, "spec: {issuerRef: null}",
+		"set either issuerRef (certificates are issued and renewed) or external (Secrets of yours), not both",
+	},
+	{
+		"a layout for Secrets of one's own", credential, "spec: {issuerRef: null, external: {secretRefs: [{name: s, role: Combined}]}}",
+		"with external the roles of its Secrets are the layout: leave layout out",
+	},
+	{
+		"a pair from outside", credential,
+		"spec: {issuerRef: null, layout: null, external: {secretRefs: [{name: s, role: Signing}, {name: e, role: Encryption}]}}", "",
+	},
+	{
+		"a keyring from outside", credential, "spec: {issuerRef: null, layout: null, external: {secretRefs: [{name: k}]}}", "",
+	},
+	{
+		"two that sign", credential,
+		"spec: {issuerRef: null, layout: null, external: {secretRefs: [{name: s, role: Signing}, {name: t, role: Signing}]}}",
+		"name two Secrets of the roles Signing and Encryption, or one: Combined, Client, or without a role if it is the keyring of another cluster",
+	},
+	{
+		"a half from outside", credential, "spec: {issuerRef: null, layout: null, external: {secretRefs: [{name: s, role: Signing}]}}",
+		"name two Secrets of the roles Signing and Encryption, or one: Combined, Client, or without a role if it is the keyring of another cluster",
+	},
+	{
+		"a client certificate for an RA", credential, "spec: {issuerRef: null, layout: null, external: {secretRefs: [{name: s, role: Client}]}}",
+		"role Client belongs to purpose PolicyModule, every other role to purpose RA",
+	},
+	{
+		"a client certificate from outside", credential,
+		"spec: {purpose: PolicyModule, issuerRef: null, layout: null, external: {secretRefs: [{name: s, role: Client}]}}", "",
+	},
+	{
+		"a switch that waits for nobody", credential, "spec: {loadTimeout: 1s}",
+		"loadTimeout must be at least 10s: servers need a moment to load what is new",
+	},
+	{
 		"an ECDSA key of 2048", credential, "spec: {purpose: PolicyModule, layout: null, key: {algorithm: ECDSA}}",
 		"size must be 2048, 3072 or 4096 for RSA and 256, 384 or 521 for ECDSA",
 	},
@@ -131,6 +180,15 @@ var ruleCases = []ruleCase{
 		"spec: {challenges: [{name: mdm, type: Static, static: {secretRef: {name: s, key: k}}}]}",
 		"a static challenge stays readable in stored CertificateRequests: set static.acknowledgeStoredChallenge to true if that is acceptable",
 	},
+	{
+		"CA certificates from nowhere", endpoint, "spec: {ca: {chain: {}}}",
+		"set exactly one of configMapRef, secretRef and pem",
+	},
+	{
+		"CA certificates from two places", endpoint, "spec: {ca: {next: {configMapRef: {name: a}, pem: b}}}",
+		"set exactly one of configMapRef, secretRef and pem",
+	},
+	{"CA certificates from a Secret", endpoint, "spec: {ca: {chain: {secretRef: {name: a, key: tls.crt}}, former: Refuse}}", ""},
 	{
 		"a static challenge without a secret", endpoint, "spec: {challenges: [{name: mdm, type: Static}]}",
 		"type Static needs the field static with a secretRef",
@@ -184,13 +242,75 @@ var ruleCases = []ruleCase{
 	},
 	{"no exposure", endpoint, "spec: {exposure: null}", ""},
 	{
-		"an impatient endpoint", endpoint, "spec: {issuance: {pendingAfter: 500ms}}",
-		"pendingAfter must be between 1s and 60s: devices give up on an unanswered request",
+		"an impatient endpoint", endpoint, "spec: {issuance: {wait: 500ms}}",
+		"wait must be between 1s and 60s: devices give up on an unanswered request",
 	},
 	{
-		"a patient endpoint", endpoint, "spec: {issuance: {pendingAfter: 61s}}",
-		"pendingAfter must be between 1s and 60s: devices give up on an unanswered request",
+		"a patient endpoint", endpoint, "spec: {issuance: {wait: 61s}}",
+		"wait must be between 1s and 60s: devices give up on an unanswered request",
 	},
+	{
+		"a request that nobody waits for", endpoint, "spec: {issuance: {pendingDeadline: 59s}}",
+		"pendingDeadline must be between 1m and 720h (30 days): the record of the request is kept for as long",
+	},
+	{
+		"a request for ever", endpoint, "spec: {issuance: {pendingDeadline: 721h}}",
+		"pendingDeadline must be between 1m and 720h (30 days): the record of the request is kept for as long",
+	},
+	{
+		"trials of signers", endpoint, "spec: {issuance: {mode: Direct, trial: OnChange}}",
+		"trial goes with mode CertificateRequest only: signers issue whatever their templates allow",
+	},
+	{"trials of an issuer", endpoint, "spec: {issuance: {trial: OnChange}}", ""},
+	{
+		"a certificate that is missed at once", endpoint, "spec: {issuance: {collectWithin: 9s}}",
+		"collectWithin must be between 10s and 720h",
+	},
+	{"a certificate that is missed after ten seconds", endpoint, "spec: {issuance: {collectWithin: 10s}}", ""},
+	{"requests that wait for a month", endpoint, "spec: {issuance: {pendingDeadline: 720h}}", ""},
+	{
+		"a drain that keeps nodes waiting", endpoint, "spec: {server: {drainDelay: 301s}}",
+		"drainDelay must be between 0s and 300s: nodes wait for it when they are drained",
+	},
+	{
+		"a proxy's password for all to read", endpoint, "spec: {server: {proxy: {httpsProxy: 'http://me:secret@proxy.example.com:3128'}}}",
+		"a proxy's URL must not hold a user name or a password: many can read it",
+	},
+	{
+		"a proxy that is no URL", endpoint, "spec: {server: {proxy: {httpProxy: 'socks5://proxy.example.com'}}}",
+		"a proxy is a URL with http or https, a host and perhaps a port",
+	},
+	{
+		"no proxy at all", endpoint, "spec: {server: {proxy: {noProxy: [example.com]}}}",
+		"proxy needs httpsProxy, httpProxy or both",
+	},
+	{"a proxy", endpoint, "spec: {server: {proxy: {httpsProxy: 'http://proxy.example.com:3128', httpProxy: 'http://192.0.2.1:3128/', noProxy: [.example.com, 192.0.2.0/24, 'hook.example.net:8443']}}}", ""},
+	{
+		"probes that are a load", endpoint, "spec: {probes: {interval: 1s}}",
+		"interval must be between 10s and 1h",
+	},
+	{
+		"long URLs without an end", endpoint, "spec: {probes: {urlInterval: 1m}}",
+		"urlInterval must be between 5m and 24h",
+	},
+	{
+		"canaries that are a load", endpoint, "spec: {probes: {canary: {interval: 30s}}}",
+		"canary.interval must be between 1m and 24h",
+	},
+	{"canaries that are rare", endpoint, "spec: {probes: {canary: {level: Protocol, interval: 24h}}}", ""},
+	{
+		"certificates for canaries that are a load", endpoint, "spec: {probes: {canary: {level: Full, issueInterval: 10m}}}",
+		"canary.issueInterval must be between 15m and 168h",
+	},
+	{"certificates for canaries once a week", endpoint, "spec: {probes: {canary: {level: Full, issueInterval: 168h}}}", ""},
+	{"no canaries", endpoint, "spec: {probes: {canary: {level: Disabled}}}", ""},
+	{"probes that are rare", endpoint, "spec: {probes: {interval: 1h, urlInterval: 24h}}", ""},
+	{
+		"habits of a second", endpoint, "spec: {funnel: {learning: 1s}}",
+		"learning must be between 1m and 672h",
+	},
+	{"habits of a month", endpoint, "spec: {funnel: {learning: 672h}}", ""},
+	{"no drain", endpoint, "spec: {server: {drainDelay: 0s}}", ""},
 	{"legacy algorithms", endpoint, "spec: {compatibility: {legacyAlgorithms: [3DES, SHA-1, DES, MD5]}}", ""},
 	{"chains as a device wants them", endpoint, "spec: {compatibility: {caChain: Issuer, replyChain: Include}}", ""},
 }
@@ -206,7 +326,7 @@ var updateCases = []ruleCase{
 
 func TestRules(t *testing.T) {
 	ns := namespace(t)
-	for _, c := range slices.Concat(ruleCases, outsideCases, oneTimeCases) {
+	for _, c := range slices.Concat(ruleCases, outsideCases, oneTimeCases, directCases, contentCases, selectionCases, recordingCases, exposureCases) {
 		t.Run(c.kind+"/"+c.name, func(t *testing.T) {
 			object := sample(t, c.kind, ns)
 			change(t, object, c.patch)
@@ -231,7 +351,7 @@ func TestRulesOnUpdate(t *testing.T) {
 // TestEveryRuleIsTested compares the messages in the CRDs with those in the tables.
 func TestEveryRuleIsTested(t *testing.T) {
 	tested := map[string]bool{}
-	for _, c := range slices.Concat(ruleCases, outsideCases, oneTimeCases, updateCases) {
+	for _, c := range slices.Concat(ruleCases, outsideCases, oneTimeCases, directCases, contentCases, selectionCases, recordingCases, exposureCases, updateCases) {
 		if c.want != "" {
 			tested[c.kind+": "+c.want] = true
 		}

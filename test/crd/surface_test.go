@@ -118,8 +118,8 @@ func TestNames(t *testing.T) {
 func TestColumns(t *testing.T) {
 	tests := map[string]string{
 		"certificatetemplates": "Name Ready Reason Validity (Used by) Age",
-		"racredentials":        "Name Ready Reason Purpose Not after (Renewal) Age",
-		"scependpoints":        "Name Ready Reason Replicas URL (RA not after) (Message) Age",
+		"racredentials":        "Name Ready Purpose Expires Renews Step (Reason) (Message) Age",
+		"scependpoints":        "Name Ready Reason URL Replicas RA expires CA expires Age (Max URL) (Issuer) (Last issued) (Canary) (Message)",
 	}
 	clientset := kubernetes.NewForConfigOrDie(server.Config)
 	for resource, want := range tests {

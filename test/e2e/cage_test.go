@@ -10,6 +10,7 @@ import (
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -21,7 +22,11 @@ import (
 // asServer is a client with a pod's own token: what a taken-over server has.
 func asServer(t *testing.T) client.Client {
 	t.Helper()
-	pod := servers(t)[0]
+	return asPod(t, &servers(t)[0])
+}
+
+func asPod(t *testing.T, pod *corev1.Pod) client.Client {
+	t.Helper()
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
 		BoundObjectRef: &authenticationv1.BoundObjectReference{APIVersion: "v1", Kind: "Pod", Name: pod.Name, UID: pod.UID},
 	}}
@@ -57,8 +62,9 @@ func decent(t *testing.T) *certmanagerv1.CertificateRequest {
 	}
 }
 
-// TestCage tries, with a server's token, what a server must not do.
-func TestCage(t *testing.T) {
+// TestF44LeastRights tries, with a server's token, what a server must not do.
+func TestF44LeastRights(t *testing.T) {
+	row := failureRow(t, "F44")
 	server := asServer(t)
 	cases := map[string]struct {
 		change func(*certmanagerv1.CertificateRequest)
@@ -94,6 +100,11 @@ func TestCage(t *testing.T) {
 		if err := server.List(t.Context(), &corev1.SecretList{}, client.InNamespace(namespace)); err == nil {
 			t.Error("a server can list Secrets")
 		}
+		for _, name := range []string{"fleet-ra-keyring", "fleet-challenge", "web"} {
+			if err := server.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, &corev1.Secret{}); !apierrors.IsForbidden(err) {
+				t.Errorf("reading Secret %s: %v, want Forbidden", name, err)
+			}
+		}
 	})
 	t.Run("deleting records", func(t *testing.T) {
 		if err := server.DeleteAllOf(t.Context(), &certmanagerv1.CertificateRequest{}, client.InNamespace(namespace)); err == nil {
@@ -107,4 +118,5 @@ func TestCage(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	row.Used("a server's token")
 }

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -68,7 +69,15 @@ func toPod(pod *corev1.Pod) *scep.Client {
 
 type dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
+// newClient is patient with the ingress, as devices are.
 func newClient(address string, dial dialer) *scep.Client {
+	c := newStrictClient(address, dial)
+	c.HTTP.Transport = patient{c.HTTP.Transport}
+	return c
+}
+
+// newStrictClient takes every answer as it is.
+func newStrictClient(address string, dial dialer) *scep.Client {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(shared.ca)
 	transport := &http.Transport{DialContext: dial, TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true}
@@ -137,42 +146,59 @@ func mustBeOurs(t *testing.T, c *x509.Certificate) {
 	}
 }
 
+// mustWait waits for a condition. What takes long is logged.
 func mustWait(t *testing.T, what string, check rig.Check) {
 	t.Helper()
+	began := time.Now()
 	if err := rig.Wait(t.Context(), what, readyLimit, check); err != nil {
 		t.Fatal(err)
 	}
+	if took := time.Since(began); took > longWait {
+		t.Logf("waited %s for %s", took.Round(time.Second), what)
+	}
 }
 
+const longWait = 10 * time.Second
+
+// mustBeReady waits until the tier is Ready and its servers are those that stay.
 func mustBeReady(t *testing.T) {
 	t.Helper()
 	mustWait(t, "the endpoint to be Ready", rig.Ready(shared.api, namespace, endpoint))
+	mustWait(t, "no server to be replaced any more", rolledOut)
+}
+
+// rolledOut checks that all servers are of the Deployment as it is.
+func rolledOut(ctx context.Context) (bool, string, error) {
+	deployment := named(&appsv1.Deployment{}, "fleet-ra")
+	if err := shared.api.Get(ctx, client.ObjectKeyFromObject(deployment), deployment); err != nil {
+		return false, "", err
+	}
+	want, s := *deployment.Spec.Replicas, deployment.Status
+	seen := fmt.Sprintf("%d servers, %d of them new, %d available", s.Replicas, s.UpdatedReplicas, s.AvailableReplicas)
+	return s.ObservedGeneration == deployment.Generation && s.Replicas == want && s.UpdatedReplicas == want && s.AvailableReplicas == want, seen, nil
 }
 
 // servers are the tier's RA pods that are ready and not on their way out.
 func servers(t *testing.T) []corev1.Pod {
 	t.Helper()
+	return readyPods(t, "scepter-ra", endpoint)
+}
+
+// readyPods are an endpoint's, of servers or signers.
+func readyPods(t *testing.T, name, endpoint string) []corev1.Pod {
+	t.Helper()
 	var all corev1.PodList
-	labels := client.MatchingLabels{"app.kubernetes.io/name": "scepter-ra", "scepter.dev/endpoint": endpoint}
+	labels := client.MatchingLabels{"app.kubernetes.io/name": name, "scepter.dev/endpoint": endpoint}
 	if err := shared.api.List(t.Context(), &all, client.InNamespace(namespace), labels); err != nil {
 		t.Fatal(err)
 	}
 	var ready []corev1.Pod
 	for i := range all.Items {
-		if all.Items[i].DeletionTimestamp == nil && podReady(&all.Items[i]) {
+		if all.Items[i].DeletionTimestamp == nil && rig.PodReady(&all.Items[i]) {
 			ready = append(ready, all.Items[i])
 		}
 	}
 	return ready
-}
-
-func podReady(pod *corev1.Pod) bool {
-	for _, c := range pod.Status.Conditions {
-		if c.Type == corev1.PodReady {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return false
 }
 
 func pemCertificate(t *testing.T, raw []byte) *x509.Certificate {

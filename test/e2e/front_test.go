@@ -37,21 +37,8 @@ func newFront(t *testing.T) *front {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := shared.rig.Cluster.Exec(t.Context(), "env", frontEnv+"="+ingress, os.Args[0])
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	lines := bufio.NewScanner(out)
-	if !lines.Scan() {
-		t.Fatal("the front did not start")
-	}
-	f := &front{url: "http://" + lines.Text() + "/scep"}
+	address, lines, _ := startSelf(t, frontEnv, ingress)
+	f := &front{url: "http://" + address + "/scep"}
 	go f.follow(lines)
 	return f
 }

@@ -3,6 +3,8 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -42,11 +44,14 @@ func TestDeletedChildrenComeBack(t *testing.T) {
 			if err := shared.api.Get(t.Context(), key, child); err != nil {
 				t.Fatal(err)
 			}
-			old := child.GetUID()
+			old, before := child.GetUID(), servers(t)
 			if err := shared.api.Delete(t.Context(), child); err != nil {
 				t.Fatal(err)
 			}
 			mustWait(t, "the child to come back", replaced(key, child, old))
+			if _, is := child.(*corev1.ServiceAccount); is {
+				mustWait(t, "servers of the new account", twoNewServers(t, before))
+			}
 			mustWait(t, "both servers", twoServers(t))
 			mustBeReady(t)
 			mustWait(t, "a device to enrol", enrols(t))
@@ -66,6 +71,18 @@ func twoServers(t *testing.T) rig.Check {
 	return func(context.Context) (bool, string, error) {
 		n := len(servers(t))
 		return n == 2, fmt.Sprintf("%d servers", n), nil
+	}
+}
+
+// twoNewServers checks that two serve, and none of those before.
+func twoNewServers(t *testing.T, before []corev1.Pod) rig.Check {
+	t.Helper()
+	return func(context.Context) (bool, string, error) {
+		now := servers(t)
+		old := slices.ContainsFunc(now, func(p corev1.Pod) bool {
+			return slices.ContainsFunc(before, func(b corev1.Pod) bool { return b.UID == p.UID })
+		})
+		return len(now) == 2 && !old, fmt.Sprintf("%d servers, old ones among them: %t", len(now), old), nil
 	}
 }
 
@@ -118,6 +135,7 @@ func setRule(t *testing.T, expression string) {
 // TestChallengeChanges changes the password: servers take the new one, and then
 // only that, without a restart.
 func TestChallengeChanges(t *testing.T) {
+	mustBeReady(t)
 	before := servers(t)
 	setChallenge(t, "another-password\n"+challenge)
 	mustWait(t, "the new password to be accepted", acceptsChallenge(t, "another-password", true))
@@ -177,5 +195,106 @@ func handled(t *testing.T) rig.Check {
 			return false, "", errNoAnnotation
 		}
 		return ep.Status.LastHandledReconcileAt == asked, ep.Status.LastHandledReconcileAt, nil
+	}
+}
+
+// TestF12AccountComesBack takes the servers' identity away: service account and right.
+func TestF12AccountComesBack(t *testing.T) {
+	row := failureRow(t, "F12")
+	before := servers(t)
+	for _, o := range []client.Object{named(&corev1.ServiceAccount{}, "fleet-ra"), named(&rbacv1.RoleBinding{}, "fleet-ra")} {
+		if err := shared.api.Delete(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	row.Injected()
+	row.mustDetect(namespace, endpoint)
+	row.mustHeal(namespace, endpoint, enrols(t))
+	// The servers of the old account are on their way out: later tests want the new ones.
+	mustWait(t, "two servers of the new account", twoNewServers(t, before))
+	mustEnrol(t, through("http"), enrolment(t, newName()))
+	mustBeReady(t)
+	row.Served()
+}
+
+// TestF15ServersHang stops the processes of all servers, which go on to exist: liveness
+// finds out, and they are started again.
+func TestF15ServersHang(t *testing.T) {
+	row := failureRow(t, "F15")
+	mustWait(t, "both servers", twoServers(t))
+	for _, pod := range servers(t) {
+		if err := shared.rig.Cluster.SignalContainer(t.Context(), pod.Status.ContainerStatuses[0].ContainerID, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	row.Injected()
+	row.mustDetect(namespace, endpoint)
+	row.mustHeal(namespace, endpoint, enrols(t))
+	mustEnrol(t, through("http"), enrolment(t, newName()))
+	mustBeReady(t)
+	row.Served()
+}
+
+// TestF16TemplateIsMissing deletes the endpoint's template: a condition names it, and
+// devices are served by what the servers have, until it is there again.
+func TestF16TemplateIsMissing(t *testing.T) {
+	row := failureRow(t, "F16")
+	template := named(&v1alpha1.CertificateTemplate{}, "device")
+	if err := shared.api.Get(t.Context(), client.ObjectKeyFromObject(template), template); err != nil {
+		t.Fatal(err)
+	}
+	again := &v1alpha1.CertificateTemplate{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: template.Name}, Spec: template.Spec}
+	if err := shared.api.Delete(t.Context(), template); err != nil {
+		t.Fatal(err)
+	}
+	row.Injected()
+	row.mustDetect(namespace, endpoint)
+	mustEnrol(t, through("http"), enrolment(t, newName()))
+	if err := shared.api.Create(t.Context(), again); err != nil {
+		t.Fatal(err)
+	}
+	row.Remedied()
+	row.mustHeal(namespace, endpoint, enrols(t))
+	row.Served()
+}
+
+// TestF48FieldIsFoughtOver plays another manager that changes a field each time it was put
+// back, until the operator stops and names him; when he gives in, all is as it was.
+func TestF48FieldIsFoughtOver(t *testing.T) {
+	row := failureRow(t, "F48")
+	const theirs, ours = 2, 1
+	for range 2 {
+		setMaxUnavailable(t, theirs)
+		mustWait(t, "the field to be put back", maxUnavailable(ours))
+	}
+	setMaxUnavailable(t, theirs)
+	row.Injected()
+	row.mustDetect(namespace, endpoint)
+	if left, seen, err := maxUnavailable(theirs)(t.Context()); err != nil || !left {
+		t.Errorf("the field is fought for: %s, %v", seen, err)
+	}
+	mustEnrol(t, through("http"), enrolment(t, newName()))
+	setMaxUnavailable(t, ours)
+	row.Remedied()
+	row.mustHeal(namespace, endpoint, enrols(t))
+	row.Served()
+}
+
+func setMaxUnavailable(t *testing.T, n int) {
+	t.Helper()
+	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec": {"maxUnavailable": %d}}`, n))
+	if err := shared.api.Patch(t.Context(), named(&policyv1.PodDisruptionBudget{}, "fleet-ra"), patch, client.FieldOwner("group-policy")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func maxUnavailable(want int) rig.Check {
+	return func(ctx context.Context) (bool, string, error) {
+		budget := named(&policyv1.PodDisruptionBudget{}, "fleet-ra")
+		if err := shared.api.Get(ctx, client.ObjectKeyFromObject(budget), budget); err != nil {
+			return false, "", err
+		}
+		have := budget.Spec.MaxUnavailable
+		return have != nil && have.IntValue() == want, "maxUnavailable is " + have.String(), nil
 	}
 }

@@ -1,9 +1,14 @@
 // Package e2e tests the whole of Scepter in a real cluster, with real devices'
 // clients: YAML in, certificates out, and everything that may go wrong between.
 //
-// The tests share one cluster and one endpoint, and run one after the other;
-// each leaves the endpoint Ready. With CLUSTER=current they use the current
-// kubectl context (see test/cluster/README.md).
+// The tests share one cluster. Those of the endpoint of tier.yaml, and those that
+// take something away which all need (operator, cert-manager), run one after the
+// other, and each leaves the endpoint Ready. Tests with an endpoint of their own,
+// and mostly a namespace, call t.Parallel: they run together when the others are done, and leave
+// alone what is not theirs. With CLUSTER=current they use the current kubectl context
+// (see test/cluster/README.md).
+//
+// The tests named TestF… prove rows of the catalogue of failures (test/failures).
 package e2e
 
 import (
@@ -18,6 +23,8 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/scepter-pki/scepter/test/failures"
+	"github.com/scepter-pki/scepter/test/golden"
 	"github.com/scepter-pki/scepter/test/rig"
 	"github.com/scepter-pki/scepter/test/stock"
 )
@@ -54,6 +61,21 @@ func TestMain(m *testing.M) {
 	if ingress := os.Getenv(frontEnv); ingress != "" {
 		os.Exit(beFront(ingress))
 	}
+	if file := os.Getenv(guardEnv); file != "" {
+		os.Exit(beGuard(file))
+	}
+	if file := os.Getenv(judgeEnv); file != "" {
+		os.Exit(beJudge(file))
+	}
+	if files := os.Getenv(liarEnv); files != "" {
+		os.Exit(beLiar(files))
+	}
+	if dir := os.Getenv(libraryEnv); dir != "" {
+		os.Exit(beLibrary(dir))
+	}
+	if os.Getenv(silentEnv) != "" {
+		os.Exit(beSilent())
+	}
 	os.Exit(run(m))
 }
 
@@ -77,7 +99,14 @@ func run(m *testing.M) (code int) {
 	if err != nil {
 		return fail(fmt.Errorf("%w (details: %s)", err, log.Name()))
 	}
-	return m.Run()
+	code = m.Run()
+	failures.Print(os.Stdout)
+	if code == 0 && golden.Updating() {
+		if err := failures.Keep(figuresFile); err != nil {
+			return fail(err)
+		}
+	}
+	return code
 }
 
 func fail(err error) int {
@@ -87,7 +116,7 @@ func fail(err error) int {
 
 // newTier returns a tier also with an error, if there is something to take down.
 func newTier(ctx context.Context, dir string, log io.Writer) (*tier, error) {
-	if err := stock.Install(ctx); err != nil {
+	if err := stock.Install(ctx, stock.CertmongerPackages...); err != nil {
 		return nil, err
 	}
 	r, err := rig.Up(ctx, rig.Options{Name: "e2e", Dir: dir, Log: log})

@@ -56,8 +56,12 @@ func TestOneTimeChallenges(t *testing.T) {
 type kubectlScep struct{ path string }
 
 func (k kubectlScep) challenge(ctx context.Context, flags ...string) (string, error) {
-	args := append([]string{"challenge", "ticket", "--namespace", namespace}, flags...)
-	cmd := exec.CommandContext(ctx, k.path, args...)
+	return k.run(ctx, append([]string{"challenge", "ticket"}, flags...)...)
+}
+
+// run is the plugin with arguments, in the tests' namespace; its error has what it complains of.
+func (k kubectlScep) run(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, k.path, append(args, "--namespace", namespace)...)
 	cmd.Env = os.Environ()
 	if file := shared.rig.Cluster.Kubeconfig(); file != "" {
 		cmd.Env = append(cmd.Env, "KUBECONFIG="+file)
@@ -159,10 +163,16 @@ func getAdmin(t *testing.T, user, secret string) (status int, body string) {
 	if err := shared.api.Get(t.Context(), client.ObjectKeyFromObject(service), service); err != nil {
 		t.Fatal(err)
 	}
+	return getPage(t, "https://"+ticketAdmin+"/certsrv/mscep_admin/", net.JoinHostPort(service.Spec.ClusterIP, "443"), user, secret)
+}
+
+// getPage reads a page of challenges at an address.
+func getPage(t *testing.T, url, address, user, secret string) (status int, body string) {
+	t.Helper()
 	dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return shared.rig.Cluster.Dial(ctx, network, net.JoinHostPort(service.Spec.ClusterIP, "443"))
+		return shared.rig.Cluster.Dial(ctx, network, address)
 	}
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+ticketAdmin+"/certsrv/mscep_admin/", http.NoBody)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,11 +8,15 @@ import (
 	"slices"
 	"testing"
 
+	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/scepter-pki/scepter/api/v1alpha1"
 	"github.com/scepter-pki/scepter/internal/scep"
 	"github.com/scepter-pki/scepter/test/rig"
 )
@@ -93,8 +97,10 @@ func recorded(t *testing.T, want int) rig.Check {
 	}
 }
 
-// TestPollsReachAnyServer asks one server and polls the other, over and over.
-func TestPollsReachAnyServer(t *testing.T) {
+// TestF29ApprovedLater polls for an answer that comes late: at any server, and also when
+// the one that took the request is gone.
+func TestF29ApprovedLater(t *testing.T) {
+	row := failureRow(t, "F29")
 	pods := servers(t)
 	if len(pods) < 2 {
 		t.Fatalf("%d servers, want 2", len(pods))
@@ -102,20 +108,124 @@ func TestPollsReachAnyServer(t *testing.T) {
 	back := issuerAway(t)
 	r := pending(t, toPod(&pods[0]))
 	other := toPod(&pods[1])
-	other.PollLimit = 0
-	again, err := other.Enrol(within(t, enrolLimit), r)
-	if err != nil {
+	mustStayPending(t, other, r)
+	row.Used("another server")
+	if err := shared.api.Delete(t.Context(), &pods[0], client.GracePeriodSeconds(0)); err != nil {
 		t.Fatal(err)
-	}
-	if again.Status != scep.StatusPending {
-		t.Fatalf("the other server answered the same request with %s, want PENDING", again.Status)
 	}
 	back()
 	other.PollLimit = -1
 	first := mustEnrol(t, other, r)
-	second := mustEnrol(t, toPod(&pods[0]), r)
-	if !bytes.Equal(first.Raw, second.Raw) {
-		t.Error("two servers answered one transaction with different certificates")
+	mustWait(t, "both servers", twoServers(t))
+	for _, pod := range servers(t) {
+		if again := mustEnrol(t, toPod(&pod), r); !bytes.Equal(first.Raw, again.Raw) {
+			t.Error("two servers answered one transaction with different certificates")
+		}
+	}
+	row.Used("after a restart")
+	mustBeReady(t)
+}
+
+func mustStayPending(t *testing.T, c *scep.Client, r scep.EnrolRequest) {
+	t.Helper()
+	c.PollLimit = 0
+	again, err := c.Enrol(within(t, enrolLimit), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.Status != scep.StatusPending {
+		t.Fatalf("the same request was answered with %s, want PENDING", again.Status)
+	}
+}
+
+// TestF32AskingAgain sends one request over and over, to each server and through the
+// ingress: one certificate, one CertificateRequest.
+func TestF32AskingAgain(t *testing.T) {
+	row := failureRow(t, "F32")
+	r := enrolment(t, newName())
+	r.TransactionID = "again-" + r.Template.Subject.CommonName
+	first := mustEnrol(t, through("http"), r)
+	clients := []*scep.Client{through("http"), through("https")}
+	for _, pod := range servers(t) {
+		clients = append(clients, toPod(&pod))
+	}
+	for _, c := range clients {
+		if again := mustEnrol(t, c, r); !bytes.Equal(first.Raw, again.Raw) {
+			t.Error("one transaction has two certificates")
+		}
+	}
+	if n := requestsFor(t, r.Template.Subject.CommonName); n != 1 {
+		t.Errorf("the transaction made %d CertificateRequests, want 1", n)
+	}
+	row.Used("each server, http and https")
+}
+
+// TestF18Denied has an approver deny a device's request: the device hears so, and so does
+// whoever looks at the endpoint, until the next request is granted.
+func TestF18Denied(t *testing.T) {
+	row := failureRow(t, "F18")
+	back := issuerAway(t)
+	r := pending(t, through("http"))
+	deny(t)
+	row.Injected()
+	result, err := through("http").Enrol(within(t, enrolLimit), r)
+	mustRefuse(t, result, err, "denied")
+	row.mustDetect(namespace, endpoint)
+	back()
+	row.Remedied()
+	mustEnrol(t, through("http"), enrolment(t, newName()))
+	mustWait(t, "the condition Enrolling", condition("ScepEndpoint", namespace, endpoint, v1alpha1.ConditionEnrolling, isTrue))
+	row.mustHeal(namespace, endpoint, enrols(t))
+	row.Served()
+}
+
+// deny denies whatever waits, as an approver does.
+func deny(t *testing.T) {
+	t.Helper()
+	all, err := requests(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range all {
+		if len(all[i].Status.Certificate) > 0 || len(all[i].Status.Conditions) > 0 {
+			continue
+		}
+		now := metav1.Now()
+		all[i].Status.Conditions = []certmanagerv1.CertificateRequestCondition{{
+			Type: certmanagerv1.CertificateRequestConditionDenied, Status: cmmeta.ConditionTrue,
+			Reason: "policy.example.com", Message: "not this device", LastTransitionTime: &now,
+		}}
+		if err := shared.api.Status().Update(t.Context(), &all[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestF19IssuerBroken breaks the issuer: its own condition shows on the endpoint, devices
+// are told to poll, and are served when it is well again.
+func TestF19IssuerBroken(t *testing.T) {
+	row := failureRow(t, "F19")
+	setCASecret(t, "gone")
+	t.Cleanup(func() { setCASecret(t, "fleet-ca") })
+	row.Injected()
+	row.mustDetect(namespace, endpoint)
+	c := through("http")
+	r := pending(t, c)
+	setCASecret(t, "fleet-ca")
+	row.Remedied()
+	row.mustHeal(namespace, endpoint, enrols(t))
+	c.PollLimit = -1
+	mustEnrol(t, c, r)
+	row.Served()
+}
+
+// setCASecret tells the tier's Issuer which Secret holds its CA.
+func setCASecret(t *testing.T, name string) {
+	t.Helper()
+	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec": {"ca": {"secretName": %q}}}`, name))
+	// A cleanup runs after the test's own context has ended.
+	if err := shared.api.Patch(context.WithoutCancel(t.Context()), named(&certmanagerv1.Issuer{}, "fleet-ca"), patch); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -167,7 +277,7 @@ func TestOperatorRestarts(t *testing.T) {
 			return false, "", err
 		}
 		fresh := slices.ContainsFunc(now.Items, func(p corev1.Pod) bool {
-			return podReady(&p) && !slices.ContainsFunc(gone, func(old corev1.Pod) bool { return old.UID == p.UID })
+			return rig.PodReady(&p) && !slices.ContainsFunc(gone, func(old corev1.Pod) bool { return old.UID == p.UID })
 		})
 		return fresh, fmt.Sprintf("%d pods", len(now.Items)), nil
 	})

@@ -102,6 +102,18 @@ func mustBeAudited(t *testing.T, transactionID, reason string) {
 // refusals sums the servers' count of refused requests.
 func refusals(t *testing.T) float64 {
 	t.Helper()
+	return sumOfServers(t, refusalsMetric+"{")
+}
+
+// refusalsFor sums those with a reason.
+func refusalsFor(t *testing.T, reason string) float64 {
+	t.Helper()
+	return sumOfServers(t, fmt.Sprintf("%s{reason=%q", refusalsMetric, reason))
+}
+
+// sumOfServers adds up the servers' series that begin so.
+func sumOfServers(t *testing.T, series string) float64 {
+	t.Helper()
 	sum := 0.0
 	for _, pod := range servers(t) {
 		raw, err := clientset(t).CoreV1().RESTClient().Get().Namespace(namespace).Resource("pods").
@@ -109,19 +121,19 @@ func refusals(t *testing.T) float64 {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sum += sumMetric(t, raw, refusalsMetric)
+		sum += sumMetric(t, raw, series)
 	}
 	return sum
 }
 
 const refusalsMetric = "scepter_ra_refusals_total"
 
-func sumMetric(t *testing.T, raw []byte, name string) float64 {
+func sumMetric(t *testing.T, raw []byte, begin string) float64 {
 	t.Helper()
 	sum := 0.0
 	for lines := bufio.NewScanner(bytes.NewReader(raw)); lines.Scan(); {
 		series, value, ok := strings.Cut(lines.Text(), "} ")
-		if !ok || !strings.HasPrefix(series, name+"{") {
+		if !ok || !strings.HasPrefix(series, begin) {
 			continue
 		}
 		n, err := strconv.ParseFloat(value, 64)

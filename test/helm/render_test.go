@@ -54,15 +54,15 @@ func ownTemplates(rendered string) string {
 func TestRoles(t *testing.T) {
 	tests := map[string]struct{ values, roles, bound string }{
 		"default": {
-			"{}", "scepter-challenge-minter scepter-edit scepter-operator scepter-ra scepter-ra-reviews scepter-view",
+			"{}", "scepter-challenge-minter scepter-edit scepter-operator scepter-ra scepter-ra-direct scepter-ra-reviews scepter-view",
 			"ClusterRoleBinding / -> scepter-operator, ClusterRoleBinding / -> scepter-ra-reviews",
 		},
 		"no roles for users": {
-			"aggregateRoles: false", "scepter-challenge-minter scepter-operator scepter-ra scepter-ra-reviews",
+			"aggregateRoles: false", "scepter-challenge-minter scepter-operator scepter-ra scepter-ra-direct scepter-ra-reviews",
 			"ClusterRoleBinding / -> scepter-operator, ClusterRoleBinding / -> scepter-ra-reviews",
 		},
 		"some namespaces": {
-			"namespaces: [edge, pki]", "scepter-challenge-minter scepter-edit scepter-operator scepter-operator-cluster scepter-ra scepter-ra-reviews scepter-view",
+			"namespaces: [edge, pki]", "scepter-challenge-minter scepter-edit scepter-operator scepter-operator-cluster scepter-ra scepter-ra-direct scepter-ra-reviews scepter-view",
 			"ClusterRoleBinding / -> scepter-operator-cluster, ClusterRoleBinding / -> scepter-ra-reviews, RoleBinding edge/ -> scepter-operator, RoleBinding pki/ -> scepter-operator",
 		},
 	}
@@ -104,6 +104,7 @@ func TestSchemaRefuses(t *testing.T) {
 		"an unknown log level":     {"logLevel: loud", "value must be one of"},
 		"a string for a boolean":   {"crds: {keep: 'yes'}", "want boolean"},
 		"a number for a label":     {"podLabels: {a: 1}", "want string"},
+		"a wave of none":           {"limits: {imageWave: 0%}", "does not match pattern"},
 		"an interval without unit": {"metrics: {serviceMonitor: {interval: '30'}}", "does not match pattern"},
 		"a pull secret by name":    {"imagePullSecrets: [registry]", "want object"},
 	}

@@ -59,7 +59,10 @@ func Wait(ctx context.Context, what string, limit time.Duration, check Check) er
 	var seen string
 	err := wait.PollUntilContextTimeout(ctx, pollEvery, limit, true, func(ctx context.Context) (bool, error) {
 		done, saw, err := check(ctx)
-		if seen = saw; err != nil {
+		switch {
+		case err == nil:
+			seen = saw
+		case ctx.Err() == nil: // an error of the end itself says nothing
 			seen = err.Error()
 		}
 		return done && err == nil, nil
@@ -89,6 +92,16 @@ func Condition(c client.Client, namespace, name, conditionType string, status me
 		seen := fmt.Sprintf("%s=%s %s: %s", have.Type, have.Status, have.Reason, have.Message)
 		return have.Status == status && have.ObservedGeneration == ep.Generation, seen, nil
 	}
+}
+
+// PodReady says whether a pod takes part in its Services.
+func PodReady(pod *corev1.Pod) bool {
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
 }
 
 // RenewCertificate asks cert-manager to issue a Certificate anew, in the way of "cmctl renew".

@@ -28,7 +28,11 @@ func (r *Rig) Device(ctx context.Context, trusted []byte, names ...string) (stoc
 	for _, name := range names {
 		hosts += address + " " + name + "\n"
 	}
-	hostsFile, bundle := filepath.Join(r.Dir, "hosts"), filepath.Join(r.Dir, "trusted.pem")
+	dir, err := os.MkdirTemp(r.Dir, "device-")
+	if err != nil {
+		return nil, fmt.Errorf("prepare a device: %w", err)
+	}
+	hostsFile, bundle := filepath.Join(dir, "hosts"), filepath.Join(dir, "trusted.pem")
 	for file, content := range map[string][]byte{hostsFile: []byte(hosts), bundle: trusted} {
 		if err := os.WriteFile(file, content, 0o600); err != nil {
 			return nil, fmt.Errorf("prepare a device: %w", err)
@@ -49,7 +53,14 @@ func (r *Rig) IngressAddress(ctx context.Context) (string, error) {
 	if Current() {
 		return "", fmt.Errorf("CLUSTER=current needs INGRESS_ADDRESS: set it to the address of the cluster's ingress controller")
 	}
-	return r.KubectlOutput(ctx, "get", "nodes", "-o", `jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}`)
+	r.ingress.Lock()
+	defer r.ingress.Unlock()
+	if r.ingress.address != "" {
+		return r.ingress.address, nil
+	}
+	var err error
+	r.ingress.address, err = r.KubectlOutput(ctx, "get", "nodes", "-o", `jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}`)
+	return r.ingress.address, err
 }
 
 // Dial connects to the ingress, whatever host is asked for, from where devices are.

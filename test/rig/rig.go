@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -41,6 +42,12 @@ type Rig struct {
 
 	root string
 	log  io.Writer
+
+	// ingress is asked for once: devices go on while the API server is away.
+	ingress struct {
+		sync.Mutex
+		address string
+	}
 }
 
 // Options says how to come up.

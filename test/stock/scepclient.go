@@ -21,7 +21,7 @@ func (*ScepClient) Name() string { return "scepclient" }
 
 // Enrol implements Client.
 func (s *ScepClient) Enrol(ctx context.Context, dir string, r Request) (*Identity, error) {
-	key, err := writeKey(filepath.Join(dir, keyFile), keyBits(r))
+	key, err := deviceKey(filepath.Join(dir, keyFile), keyBits(r))
 	if err != nil {
 		return nil, err
 	}

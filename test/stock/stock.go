@@ -65,7 +65,8 @@ func (i *Identity) SameKey(other *Identity) bool {
 type Client interface {
 	// Name of the client, for test names and the demo.
 	Name() string
-	// Enrol gets a first certificate. dir is an empty directory for its files.
+	// Enrol gets a first certificate. dir is a directory for its files: empty, or
+	// with the key of an enrolment that failed, which is used again.
 	Enrol(ctx context.Context, dir string, r Request) (*Identity, error)
 	// Renew gets a certificate for a new key or the same, as the client does it,
 	// authenticated by the present certificate alone.
@@ -107,6 +108,15 @@ func keyBits(r Request) int {
 		return 2048
 	}
 	return r.KeyBits
+}
+
+// deviceKey makes a key, or reads the one that is there: a client that is started
+// again in its directory goes on with its key.
+func deviceKey(path string, bits int) (crypto.Signer, error) {
+	if key, err := readKey(path); !errors.Is(err, os.ErrNotExist) {
+		return key, err
+	}
+	return writeKey(path, bits)
 }
 
 func writeKey(path string, bits int) (*rsa.PrivateKey, error) {

@@ -18,10 +18,21 @@ type StrongSwan struct {
 	Run Runner
 	// Options are added to its command line.
 	Options []string
+	// CA is a directory into which GetCACert was fetched earlier (FetchCA); empty has
+	// each enrolment fetch it anew.
+	CA string
 }
 
 // Name implements Client.
 func (*StrongSwan) Name() string { return "strongSwan" }
+
+// FetchCA fetches GetCACert's answer into a directory, for enrolments to come.
+func (s *StrongSwan) FetchCA(ctx context.Context, dir, url string) error {
+	_, err := output(s.Run(ctx, "pki", "--scepca", "--url", url,
+		"--caout", filepath.Join(dir, "ca.pem"), "--raout", filepath.Join(dir, "ra.pem"),
+		"--outform", "pem", "--force"), s.Name())
+	return err
+}
 
 // Enrol implements Client.
 func (s *StrongSwan) Enrol(ctx context.Context, dir string, r Request) (*Identity, error) {
@@ -39,7 +50,7 @@ func (s *StrongSwan) enrol(ctx context.Context, dir string, r Request, extra ...
 	if err != nil {
 		return nil, err
 	}
-	key, err := writeKey(filepath.Join(dir, keyFile), keyBits(r))
+	key, err := deviceKey(filepath.Join(dir, keyFile), keyBits(r))
 	if err != nil {
 		return nil, err
 	}
@@ -78,13 +89,12 @@ func distinguishedName(r Request) string {
 	return strings.Join(append(parts, "CN="+r.CommonName), ", ")
 }
 
-// caCertificates fetches GetCACert's answer into files, as strongSwan does it
+// caCertificates takes GetCACert's answer from files, as strongSwan makes them
 // ("ca.pem", "ra.pem", "ra-1.pem" ...), and tells by key usage which is for what.
 func (s *StrongSwan) caCertificates(ctx context.Context, dir, url string) ([]string, error) {
-	_, err := output(s.Run(ctx, "pki", "--scepca", "--url", url,
-		"--caout", filepath.Join(dir, "ca.pem"), "--raout", filepath.Join(dir, "ra.pem"),
-		"--outform", "pem", "--force"), s.Name())
-	if err != nil {
+	if s.CA != "" {
+		dir = s.CA
+	} else if err := s.FetchCA(ctx, dir, url); err != nil {
 		return nil, err
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "[cr]a*.pem"))

@@ -16,8 +16,22 @@ import (
 func ForKind(kind schema.GroupVersionKind) interface{} {
 	switch kind {
 	// Group=scepter.dev, Version=v1alpha1
+	case v1alpha1.SchemeGroupVersion.WithKind("AdminClientCertificates"):
+		return &apiv1alpha1.AdminClientCertificatesApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("AdminExposure"):
 		return &apiv1alpha1.AdminExposureApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("AttributeValues"):
+		return &apiv1alpha1.AttributeValuesApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CACertificateStatus"):
+		return &apiv1alpha1.CACertificateStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Canary"):
+		return &apiv1alpha1.CanaryApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CanaryStatus"):
+		return &apiv1alpha1.CanaryStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CertificateFingerprints"):
+		return &apiv1alpha1.CertificateFingerprintsApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CertificateSource"):
+		return &apiv1alpha1.CertificateSourceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("CertificateTemplate"):
 		return &apiv1alpha1.CertificateTemplateApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("CertificateTemplateSpec"):
@@ -26,6 +40,12 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.CertificateTemplateStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Challenge"):
 		return &apiv1alpha1.ChallengeApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ClientCredentialStatus"):
+		return &apiv1alpha1.ClientCredentialStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ClientServiceAnswer"):
+		return &apiv1alpha1.ClientServiceAnswerApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ClientServiceStatus"):
+		return &apiv1alpha1.ClientServiceStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Compatibility"):
 		return &apiv1alpha1.CompatibilityApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ConfigMapKeyReference"):
@@ -36,16 +56,40 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.CredentialGenerationApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("CredentialKey"):
 		return &apiv1alpha1.CredentialKeyApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CredentialReissue"):
+		return &apiv1alpha1.CredentialReissueApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("DirectIssuance"):
+		return &apiv1alpha1.DirectIssuanceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("DNSNamePolicy"):
 		return &apiv1alpha1.DNSNamePolicyApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("EmailPolicy"):
 		return &apiv1alpha1.EmailPolicyApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("EndpointCA"):
+		return &apiv1alpha1.EndpointCAApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("EndpointCredentialStatus"):
 		return &apiv1alpha1.EndpointCredentialStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("EndpointFunnel"):
+		return &apiv1alpha1.EndpointFunnelApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("EndpointProbes"):
+		return &apiv1alpha1.EndpointProbesApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("EndpointRemedy"):
+		return &apiv1alpha1.EndpointRemedyApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("EndpointTemplate"):
 		return &apiv1alpha1.EndpointTemplateApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Exposure"):
 		return &apiv1alpha1.ExposureApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ExposureAdvice"):
+		return &apiv1alpha1.ExposureAdviceApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ExposureStatus"):
+		return &apiv1alpha1.ExposureStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ExternalCredential"):
+		return &apiv1alpha1.ExternalCredentialApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ExternalSecret"):
+		return &apiv1alpha1.ExternalSecretApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Funnel"):
+		return &apiv1alpha1.FunnelApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("FunnelBreak"):
+		return &apiv1alpha1.FunnelBreakApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("GatewayExposure"):
 		return &apiv1alpha1.GatewayExposureApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("GatewayParentReference"):
@@ -68,22 +112,54 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.IssuanceGrantsApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("IssuerReference"):
 		return &apiv1alpha1.IssuerReferenceApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("IssuingCAStatus"):
+		return &apiv1alpha1.IssuingCAStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("KeyRequirement"):
 		return &apiv1alpha1.KeyRequirementApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("LocalReference"):
 		return &apiv1alpha1.LocalReferenceApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Logging"):
+		return &apiv1alpha1.LoggingApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("MicrosoftTemplate"):
+		return &apiv1alpha1.MicrosoftTemplateApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("NDESCompatibility"):
 		return &apiv1alpha1.NDESCompatibilityApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("NodePorts"):
+		return &apiv1alpha1.NodePortsApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("OneTimeChallenge"):
 		return &apiv1alpha1.OneTimeChallengeApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("OtherName"):
+		return &apiv1alpha1.OtherNameApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("OTLPSink"):
+		return &apiv1alpha1.OTLPSinkApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("OutboundProxy"):
+		return &apiv1alpha1.OutboundProxyApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ProbedAnswer"):
+		return &apiv1alpha1.ProbedAnswerApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ProbedCertificate"):
+		return &apiv1alpha1.ProbedCertificateApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ProbedService"):
+		return &apiv1alpha1.ProbedServiceApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ProbedURL"):
+		return &apiv1alpha1.ProbedURLApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Probes"):
+		return &apiv1alpha1.ProbesApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RACredential"):
 		return &apiv1alpha1.RACredentialApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RACredentialSpec"):
 		return &apiv1alpha1.RACredentialSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RACredentialStatus"):
 		return &apiv1alpha1.RACredentialStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Recording"):
+		return &apiv1alpha1.RecordingApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("RecordingSink"):
+		return &apiv1alpha1.RecordingSinkApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("RegisteredIDPolicy"):
+		return &apiv1alpha1.RegisteredIDPolicyApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RenewalPolicy"):
 		return &apiv1alpha1.RenewalPolicyApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("RevocationList"):
+		return &apiv1alpha1.RevocationListApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Rule"):
 		return &apiv1alpha1.RuleApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SANPolicy"):
@@ -98,10 +174,20 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.SecretKeyReferenceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Server"):
 		return &apiv1alpha1.ServerApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ServiceExposure"):
+		return &apiv1alpha1.ServiceExposureApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ShownGeneration"):
+		return &apiv1alpha1.ShownGenerationApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("StaticChallenge"):
 		return &apiv1alpha1.StaticChallengeApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SubjectPolicy"):
 		return &apiv1alpha1.SubjectPolicyApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("TemplateTrial"):
+		return &apiv1alpha1.TemplateTrialApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Tracing"):
+		return &apiv1alpha1.TracingApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("UncollectedCertificates"):
+		return &apiv1alpha1.UncollectedCertificatesApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("UPNPolicy"):
 		return &apiv1alpha1.UPNPolicyApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("URIPolicy"):
@@ -110,6 +196,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.WebhookChallengeApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("WebhookNotification"):
 		return &apiv1alpha1.WebhookNotificationApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("WebhookSink"):
+		return &apiv1alpha1.WebhookSinkApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("WebhookTarget"):
 		return &apiv1alpha1.WebhookTargetApplyConfiguration{}
 

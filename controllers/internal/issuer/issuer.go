@@ -104,6 +104,23 @@ func (f Fact) notFound(name string) string {
 	return fmt.Sprintf("%s does not exist in namespace %s: create it, or correct issuerRef", name, f.Namespace)
 }
 
+// Unsupported says why the issuer can never sign what a device asks for, and what
+// to do; "" if it may be able to, or is not known.
+func (f Fact) Unsupported() string {
+	if f.Issuer == nil {
+		return ""
+	}
+	switch spec := f.Issuer.GetSpec(); {
+	case spec.ACME != nil:
+		return Name(f.Ref) + " is of type ACME, which has each DNS name validated over the network and knows no other name; " +
+			"devices cannot answer that: name an issuer with a CA of its own in issuerRef (CA, Vault, Venafi or an external one)"
+	case spec.SelfSigned != nil:
+		return Name(f.Ref) + " is of type SelfSigned, which signs with the private key of whoever asks, and a device keeps that to itself: " +
+			"name an issuer with a CA of its own in issuerRef; a SelfSigned issuer can issue the certificate of that CA"
+	}
+	return ""
+}
+
 // mirror repeats the issuer's own Ready condition.
 func (f Fact) mirror(name string) metav1.Condition {
 	const ready = v1alpha1.ConditionIssuerReady

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	acmev1 "github.com/cert-manager/cert-manager/pkg/apis/acme/v1"
 	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -47,6 +48,31 @@ func TestCondition(t *testing.T) {
 				t.Errorf("message %q, want %q in it", got.Message, c.message)
 			}
 		})
+	}
+}
+
+func TestUnsupported(t *testing.T) {
+	config := func(c certmanagerv1.IssuerConfig) Fact {
+		return Fact{
+			Ref:    v1alpha1.IssuerReference{Kind: "ClusterIssuer", Name: "ca"},
+			Issuer: &certmanagerv1.ClusterIssuer{Spec: certmanagerv1.IssuerSpec{IssuerConfig: c}},
+		}
+	}
+	for name, c := range map[string]struct {
+		fact Fact
+		want string
+	}{
+		"acme":       {config(certmanagerv1.IssuerConfig{ACME: &acmev1.ACMEIssuer{}}), "ClusterIssuer ca is of type ACME"},
+		"selfSigned": {config(certmanagerv1.IssuerConfig{SelfSigned: &certmanagerv1.SelfSignedIssuer{}}), "ClusterIssuer ca is of type SelfSigned"},
+		"ca":         {config(certmanagerv1.IssuerConfig{CA: &certmanagerv1.CAIssuer{}}), ""},
+		"vault":      {config(certmanagerv1.IssuerConfig{Vault: &certmanagerv1.VaultIssuer{}}), ""},
+		"venafi":     {config(certmanagerv1.IssuerConfig{Venafi: &certmanagerv1.VenafiIssuer{}}), ""},
+		"foreign":    {Fact{Ref: v1alpha1.IssuerReference{Group: "step.example.com", Kind: "StepIssuer", Name: "ca"}}, ""},
+	} {
+		got := c.fact.Unsupported()
+		if (got == "") != (c.want == "") || !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
 	}
 }
 

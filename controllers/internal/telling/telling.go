@@ -30,6 +30,18 @@ var waiting = map[string]bool{
 	v1alpha1.ReasonSuspended:   true,
 }
 
+// ahead are the reasons that deserve a warning although nothing is wrong yet: nobody
+// but a person can see to it that nothing will be.
+var ahead = map[string]bool{
+	v1alpha1.ReasonReplacementDue: true,
+	v1alpha1.ReasonRenewalOverdue: true,
+	v1alpha1.ReasonImageStopped:   true,
+	v1alpha1.ReasonConfigRefused:  true,
+}
+
+// toldOnce are the reasons of which one Event tells for all objects that show them.
+var toldOnce = map[string]bool{v1alpha1.ReasonSystemicStop: true}
+
 // summaries are the conditions that repeat others.
 var summaries = map[string]bool{
 	v1alpha1.ConditionReady:       true,
@@ -38,11 +50,14 @@ var summaries = map[string]bool{
 }
 
 // Transitions records the conditions that changed: under their reason if they are
-// not True, under their type if they are. A Ready that only repeats another
+// not True or want something to be done, under their type else. A Ready that only repeats another
 // condition's trouble is left out.
 func Transitions(recorder events.EventRecorder, obj client.Object, old, current []metav1.Condition) {
 	for _, t := range conditions.Transitions(old, current) {
 		if t.Type == v1alpha1.ConditionReady && t.Worsened() && isRepeated(t.Condition, current) {
+			continue
+		}
+		if toldOnce[t.Reason] {
 			continue
 		}
 		kind, reason := kindAndReason(t)
@@ -59,6 +74,8 @@ func isRepeated(ready metav1.Condition, conds []metav1.Condition) bool {
 
 func kindAndReason(t conditions.Transition) (kind, reason string) {
 	switch {
+	case ahead[t.Reason]:
+		return corev1.EventTypeWarning, t.Reason
 	case !t.Worsened():
 		return corev1.EventTypeNormal, t.Type
 	case waiting[t.Reason]:
@@ -67,11 +84,19 @@ func kindAndReason(t conditions.Transition) (kind, reason string) {
 	return corev1.EventTypeWarning, t.Reason
 }
 
+// Related makes a child part of an Event about its owner: Events that differ in
+// their text alone would be taken for one, and only the first child be named.
+func Related(child apply.Ref) *corev1.ObjectReference {
+	return &corev1.ObjectReference{
+		APIVersion: child.GroupVersion().String(), Kind: child.Kind, Namespace: child.Namespace, Name: child.Name,
+	}
+}
+
 // Restored records the children that somebody had changed.
 func Restored(recorder events.EventRecorder, obj client.Object, outcomes []apply.Outcome) {
 	for _, outcome := range outcomes {
 		if outcome.Action == apply.Restored {
-			recorder.Eventf(obj, nil, corev1.EventTypeWarning, ReasonRestored, Action,
+			recorder.Eventf(obj, Related(outcome.Object), corev1.EventTypeWarning, ReasonRestored, Action,
 				"%s was changed by somebody else and was put back", outcome.Object)
 		}
 	}

@@ -41,6 +41,11 @@ func TestTransitions(t *testing.T) {
 			[]metav1.Condition{conditions.False("Issued", "NotIssued", "wait")},
 			[]string{"Normal NotIssued Issued is False: wait"},
 		},
+		"something to do ahead of time": {
+			good,
+			[]metav1.Condition{good[0], conditions.True("Issued", "ReplacementDue", "replace it")},
+			[]string{"Warning ReplacementDue Issued is True: replace it"},
+		},
 		"Ready alone": {
 			nil,
 			[]metav1.Condition{conditions.False("Ready", "RuleInvalid", "mend it"), conditions.True("Stalled", "RuleInvalid", "mend it")},

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	waitLimit    = 30 * time.Second
+	waitLimit    = 2 * time.Minute
 	waitInterval = 50 * time.Millisecond
 )
 
@@ -91,9 +91,21 @@ func Run(t testing.TB, mgr ctrl.Manager) {
 // the test with the last error, which should say what there was instead.
 func Eventually(t testing.TB, what string, cond func(ctx context.Context) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
+	within(t, waitLimit, waitInterval, what, cond)
+}
+
+// Within is Eventually with a limit of its own, for what many objects have to do with: it
+// looks more rarely.
+func Within(t testing.TB, limit time.Duration, what string, cond func(ctx context.Context) error) {
+	t.Helper()
+	within(t, limit, 20*waitInterval, what, cond)
+}
+
+func within(t testing.TB, limit, interval time.Duration, what string, cond func(ctx context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	tick := time.NewTicker(waitInterval)
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	var last error
 	for {
@@ -106,7 +118,7 @@ func Eventually(t testing.TB, what string, cond func(ctx context.Context) error)
 		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("waited %s in vain for: %s\nlast state: %v", waitLimit, what, last)
+			t.Fatalf("waited %s in vain for: %s\nlast state: %v", limit, what, last)
 		case <-tick.C:
 		}
 	}

@@ -5,6 +5,7 @@ package challenge
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"slices"
 	"time"
 
@@ -77,6 +78,18 @@ type Outcome interface {
 	Failed(ctx context.Context, attempt Attempt, reason *refusal.Error) error
 }
 
+// Prober is a Verifier that can ask its service without a question.
+type Prober interface {
+	Verifier
+	// Probe is nil if the service answered, and not that it refuses this server. What a
+	// notification would be told to is asked with notification true. ErrNotProbed says
+	// that there is nobody to ask.
+	Probe(ctx context.Context, notification bool) error
+}
+
+// ErrNotProbed says that a service cannot be asked without a question.
+var ErrNotProbed = errors.New("the service is not asked without a question")
+
 // SingleUse is a Verifier whose challenges are good for one enrolment each, so that
 // one of them may encrypt the answer to it (RFC 8894, section 3.1).
 type SingleUse interface {
@@ -87,17 +100,27 @@ type SingleUse interface {
 // List is the challenges of an endpoint.
 type List []Verifier
 
+// Witness is told of an entry that was asked whether it could tell: nil if it could,
+// whatever it said.
+type Witness func(v Verifier, err error)
+
 // Verify asks the entries in turn until one lets the device in. If none does, a
 // refusal with a reason counts more than an entry that could not tell, and that
 // more than a password that is none of an entry's: it may be the silent one's.
-func (l List) Verify(ctx context.Context, attempt Attempt) (*Admission, error) {
+func (l List) Verify(ctx context.Context, attempt Attempt, asked Witness) (*Admission, error) {
 	var refused, failed, wrong error
 	for _, v := range l {
 		admission, err := v.Verify(ctx, attempt)
-		if admission != nil && err == nil {
-			return admission, nil
-		}
 		reason, isRefusal := refusal.As(err)
+		switch {
+		case admission != nil && err == nil:
+			asked(v, nil)
+			return admission, nil
+		case isRefusal:
+			asked(v, nil)
+		case err != nil:
+			asked(v, err)
+		}
 		switch {
 		case !isRefusal:
 			failed = first(failed, err)

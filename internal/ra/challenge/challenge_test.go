@@ -102,7 +102,7 @@ func TestList(t *testing.T) {
 		"yes with an error":   {List{fixed{name: "a", ok: true, err: down}}, "", down},
 	} {
 		var name string
-		got, err := tc.list.Verify(t.Context(), Attempt{})
+		got, err := tc.list.Verify(t.Context(), Attempt{}, func(Verifier, error) {})
 		if got != nil {
 			name = got.Challenge
 		}

@@ -53,6 +53,11 @@ func (i *Intune) Verify(ctx context.Context, a Attempt) (*Admission, error) {
 	return &Admission{Challenge: i.Name(), Notify: i.NotificationRequired}, nil
 }
 
+// Probe implements Prober: Intune judges and is told at one place.
+func (i *Intune) Probe(ctx context.Context, _ bool) error {
+	return i.Client.Probe(ctx) //nolint:wrapcheck // it says where it failed
+}
+
 func (i *Intune) request(a Attempt) intune.Request {
 	return intune.Request{TransactionID: a.TransactionID, CSR: a.CSR}
 }

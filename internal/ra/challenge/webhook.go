@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 
+	"github.com/scepter-pki/scepter/api/v1alpha1"
 	"github.com/scepter-pki/scepter/internal/ra/challenge/webhook"
 	"github.com/scepter-pki/scepter/internal/ra/refusal"
 )
@@ -62,7 +63,7 @@ func (w *Webhook) Verify(ctx context.Context, a Attempt) (*Admission, error) {
 var errNotAllowed = refusal.New(refusal.ChallengeWrong, "challenge password refused")
 
 func (w *Webhook) enrolment(a Attempt) webhook.Enrolment {
-	return webhook.Enrolment{TransactionID: a.TransactionID, Challenge: a.Password, CSR: a.CSR}
+	return webhook.Enrolment{TransactionID: a.TransactionID, Challenge: a.Password, CSR: a.CSR, Template: a.Template}
 }
 
 // Succeeded implements Outcome.
@@ -80,6 +81,25 @@ func (w *Webhook) Failed(ctx context.Context, a Attempt, reason *refusal.Error) 
 	return w.tell(ctx, failureOf(a, reason.Reason), false, func(ctx context.Context) error {
 		return w.Notify.NotifyFailure(ctx, w.enrolment(a), int(reason.FailInfo()), describe(reason))
 	})
+}
+
+// Probe implements Prober.
+func (w *Webhook) Probe(ctx context.Context, notification bool) error {
+	hook := w.Ask
+	if notification {
+		hook = w.Notify
+	}
+	if hook == nil || hook.ProbeBy == v1alpha1.ClientProbeNone {
+		return ErrNotProbed
+	}
+	answer, err := hook.Probe(ctx, hook.Client, webhook.ForRecovery)
+	if err != nil {
+		return err //nolint:wrapcheck // it names the host and the fault
+	}
+	if answer.Refuses() {
+		return answer.StatusError()
+	}
+	return nil
 }
 
 // describe is what a service is told of a refusal: what the device is told, and the reason's code.

@@ -34,7 +34,7 @@ func (h *Home) configure(o Options, active string) error {
 		Version:          raconfig.Version,
 		Endpoint:         raconfig.Endpoint{Namespace: EndpointName, Name: EndpointName, Generation: 1},
 		ActiveGeneration: active,
-		Issuance:         raconfig.Issuance{Mode: raconfig.IssuanceDirect},
+		Issuance:         raconfig.Issuance{Mode: v1alpha1.IssuanceDirect},
 		Templates:        []raconfig.Template{{Name: templateName, Default: true, Spec: o.Template}},
 		Challenges:       []raconfig.Challenge{entry},
 		LegacyAlgorithms: o.Legacy,

@@ -37,7 +37,7 @@ func TestDefaultTemplateIsPermissive(t *testing.T) {
 		"URIs":           {URIs: []*url.URL{mustParse("spiffe://example.com/laptop"), mustParse("urn:uuid:1")}},
 		"a long subject": {Subject: pkix.Name{Country: []string{"US"}, Organization: []string{"x"}, Locality: []string{"y"}, SerialNumber: "1"}},
 	} {
-		if _, err := p.Judge(requestOf(t, request), policy.Challenge{}); err != nil {
+		if _, err := p.Judge(requestOf(t, request), policy.Context{}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -49,7 +49,7 @@ func TestDefaultTemplateIsPermissive(t *testing.T) {
 		"nothing":           {},
 		"a name with blank": {DNSNames: []string{"a b"}},
 	} {
-		if _, err := p.Judge(requestOf(t, request), policy.Challenge{}); err == nil {
+		if _, err := p.Judge(requestOf(t, request), policy.Context{}); err == nil {
 			t.Errorf("%s: it is allowed", name)
 		}
 	}

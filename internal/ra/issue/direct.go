@@ -28,7 +28,9 @@ type Direct struct {
 	Key crypto.Signer
 	// Names holds the key of the serial numbers.
 	Names Names
-	Now   func() time.Time
+	// CRLURLs go into the certificates' CRL distribution points (RFC 5280, section 4.2.1.13).
+	CRLURLs []string
+	Now     func() time.Time
 }
 
 // Recall implements Issuer: nothing is recorded, so nothing is recalled.
@@ -45,7 +47,7 @@ func (d *Direct) Await(_ context.Context, r *Record) *Record { return r }
 // Record implements Issuer: it makes the certificate.
 func (d *Direct) Record(_ context.Context, o Order) (*Record, error) {
 	now := d.Now()
-	r := &Record{Template: o.Template, CSR: o.CSR, Usages: o.Grant.Usages, created: now}
+	r := newDirectRecord(o, now)
 	if now.After(d.CA.NotAfter) {
 		r.State, r.Message = Failed, "the CA's certificate has expired"
 		return r, nil
@@ -56,6 +58,15 @@ func (d *Direct) Record(_ context.Context, o Order) (*Record, error) {
 	}
 	r.State, r.Certificates = Issued, []*x509.Certificate{certificate}
 	return r, nil
+}
+
+// newDirectRecord is what a record says before there is a certificate.
+func newDirectRecord(o Order, now time.Time) *Record {
+	r := &Record{Template: o.Template, CSR: o.CSR, Usages: o.Grant.Usages, ExtendedKeyUsages: o.Grant.ExtendedKeyUsages, created: now}
+	if o.Admission != nil {
+		r.Challenge, r.Notify = o.Admission.Challenge, o.Admission.Notify
+	}
+	return r
 }
 
 func (d *Direct) issue(o Order) (*x509.Certificate, error) {
@@ -80,9 +91,11 @@ func (d *Direct) template(o Order) *x509.Certificate {
 		SubjectKeyId:          keyID[:sha1Size],
 		BasicConstraintsValid: true,
 	}
-	t.NotBefore, t.NotAfter = d.validity(o.Grant.Duration)
+	t.NotBefore, t.NotAfter = d.validity(o)
 	t.KeyUsage, t.ExtKeyUsage = policy.X509Usages(o.Grant.Usages)
-	if san, ok := alternativeNames(o.CSR); ok {
+	t.UnknownExtKeyUsage = o.Grant.ExtendedKeyUsages
+	t.CRLDistributionPoints = d.CRLURLs
+	if san, ok := alternativeNames(o); ok {
 		t.ExtraExtensions = []pkix.Extension{san}
 	}
 	t.SerialNumber = d.serial(o, t)
@@ -97,15 +110,18 @@ var (
 	emptySubject      = []byte{0x30, 0x00}
 )
 
-// alternativeNames are as the CSR has them; critical where there is no subject
-// (RFC 5280, section 4.2.1.6).
-func alternativeNames(csr *x509.CertificateRequest) (pkix.Extension, bool) {
-	for _, e := range csr.Extensions {
-		if e.Id.Equal(oidSubjectAltName) {
-			return pkix.Extension{Id: e.Id, Critical: slices.Equal(csr.RawSubject, emptySubject), Value: e.Value}, true
-		}
+// alternativeNames are as the CSR has them, but for what the grant leaves out; critical
+// where there is no subject (RFC 5280, section 4.2.1.6).
+func alternativeNames(o Order) (pkix.Extension, bool) {
+	i := slices.IndexFunc(o.CSR.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(oidSubjectAltName) })
+	if i < 0 {
+		return pkix.Extension{}, false
 	}
-	return pkix.Extension{}, false
+	value, ok := o.CSR.Extensions[i].Value, true
+	if o.Grant.WithoutSID {
+		value, ok = policy.WithoutSID(value)
+	}
+	return pkix.Extension{Id: oidSubjectAltName, Critical: slices.Equal(o.CSR.RawSubject, emptySubject), Value: value}, ok
 }
 
 const (
@@ -117,18 +133,23 @@ const (
 	skewParts = 24
 )
 
-// validity begins with the slot and ends with the CA at the latest.
-func (d *Direct) validity(duration time.Duration) (notBefore, notAfter time.Time) {
-	slot := max(min(maxSlot, duration/slotParts).Truncate(time.Second), time.Second)
-	notBefore = d.Now().UTC().Add(-slot / skewParts).Truncate(slot)
-	notAfter = notBefore.Add(duration)
-	if notBefore.Before(d.CA.NotBefore) {
-		notBefore = d.CA.NotBefore
+// validity begins with a slot, but for what the grant says, and ends with the CA at the
+// latest. The slot is the present one, or that of a one-time challenge's claim.
+func (d *Direct) validity(o Order) (notBefore, notAfter time.Time) {
+	at := d.Now()
+	if o.Claim != nil {
+		at = o.Claim.Time
 	}
-	if notAfter.After(d.CA.NotAfter) {
-		notAfter = d.CA.NotAfter
+	slot := max(min(maxSlot, o.Grant.Duration/slotParts).Truncate(time.Second), time.Second)
+	begin := at.UTC().Add(-slot / skewParts).Truncate(slot)
+	return latest(begin.Add(-o.Grant.Backdate), d.CA.NotBefore), earliest(begin.Add(o.Grant.Duration), d.CA.NotAfter)
+}
+
+func earliest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
 	}
-	return notBefore, notAfter
+	return b
 }
 
 // maxSerialBits keeps serial numbers positive within the twenty octets of RFC 5280, section 4.1.2.2.
@@ -139,14 +160,11 @@ const maxSerialBits = 159
 // renews. A CSR that is signed anew, or carries another challenge, is the same request.
 func (d *Direct) serial(o Order, t *x509.Certificate) *big.Int {
 	parts := [][]byte{
-		d.CA.Raw, []byte(o.TransactionID), signerIdentity(o.Request), o.CSR.RawSubjectPublicKeyInfo, t.RawSubject,
-		seconds(t.NotBefore), seconds(t.NotAfter),
+		d.CA.Raw, o.asker(), o.CSR.RawSubjectPublicKeyInfo, t.RawSubject, seconds(t.NotBefore), seconds(t.NotAfter),
+		list(slices.Sorted(slices.Values(o.Grant.Usages))), list(o.Grant.ExtendedKeyUsages), list(t.CRLDistributionPoints),
 	}
 	for _, e := range t.ExtraExtensions {
 		parts = append(parts, e.Value)
-	}
-	for _, u := range slices.Sorted(slices.Values(o.Grant.Usages)) {
-		parts = append(parts, []byte(u))
 	}
 	sum, _ := hex.DecodeString(d.Names.hash("serial", parts...)) // what EncodeToString made
 	serial := new(big.Int).SetBytes(sum[:sha1Size])
@@ -155,11 +173,25 @@ func (d *Direct) serial(o Order, t *x509.Certificate) *big.Int {
 
 func seconds(t time.Time) []byte { return binary.BigEndian.AppendUint64(nil, uint64(t.Unix())) }
 
-// signerIdentity is nothing for a self-signed certificate, which a device makes
-// anew for each message.
-func signerIdentity(r Request) []byte {
-	if r.SelfSigned {
-		return nil
+// list writes values so that no two lists are alike.
+func list[T any](values []T) []byte {
+	var out []byte
+	for _, v := range values {
+		out = fmt.Appendf(out, "%q,", fmt.Sprint(v))
 	}
-	return []byte(raconfig.Fingerprint(r.Signer))
+	return out
+}
+
+// asker identifies who asked: a one-time challenge, whichever message it came in; or
+// a transaction with what signed it. A self-signed certificate counts for nothing,
+// for devices make one anew for each message.
+func (o Order) asker() []byte {
+	switch {
+	case o.Claim != nil:
+		return list([]string{"claim", o.Claim.Name})
+	case o.SelfSigned:
+		return list([]string{"transaction", o.TransactionID})
+	default:
+		return list([]string{"transaction", o.TransactionID, raconfig.Fingerprint(o.Signer)})
+	}
 }

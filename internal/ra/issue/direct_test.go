@@ -50,9 +50,9 @@ func newOrder(t testing.TB, key *ecdsa.PrivateKey) Order {
 		Request: Request{
 			TransactionID: "id", CSR: csrOf(t, key, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "d"}, DNSNames: []string{"d.example.com"}}),
 			Signer: newCertificate(t, key, 1, noon), SelfSigned: true,
+			Template: "device",
 		},
-		Template: "device",
-		Grant:    &policy.Grant{Duration: year, Usages: []certmanagerv1.KeyUsage{certmanagerv1.UsageDigitalSignature, certmanagerv1.UsageClientAuth}},
+		Grant: &policy.Grant{Duration: year, Usages: []certmanagerv1.KeyUsage{certmanagerv1.UsageDigitalSignature, certmanagerv1.UsageClientAuth}},
 	}
 }
 
@@ -74,7 +74,7 @@ func TestDirectIssues(t *testing.T) {
 		if err := c.CheckSignatureFrom(d.CA); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if err := policy.CheckIssued(c, o.CSR, o.Grant.Usages); err != nil {
+		if err := policy.CheckIssued(c, o.CSR, o.Grant.Usages, nil); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if len(c.DNSNames) != 1 || c.KeyUsage != x509.KeyUsageDigitalSignature || len(c.ExtKeyUsage) != 1 || c.ExtKeyUsage[0] != x509.ExtKeyUsageClientAuth {
@@ -162,7 +162,7 @@ func TestDirectValidity(t *testing.T) {
 	} {
 		d := newDirect(t, newKey(t))
 		d.Now = func() time.Time { return tc.now }
-		if b, a := d.validity(tc.duration); !b.Equal(tc.notBefore) || !a.Equal(tc.notAfter) {
+		if b, a := d.validity(Order{Grant: &policy.Grant{Duration: tc.duration}}); !b.Equal(tc.notBefore) || !a.Equal(tc.notAfter) {
 			t.Errorf("%s: %v to %v, want %v to %v", name, b, a, tc.notBefore, tc.notAfter)
 		}
 	}

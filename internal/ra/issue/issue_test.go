@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"math/big"
@@ -70,19 +71,23 @@ func TestNames(t *testing.T) {
 	csr, otherCSR := newCSR(t, a, "d"), newCSR(t, b, "d")
 	signer, otherSigner := newCertificate(t, a, 1, time.Time{}), newCertificate(t, a, 2, time.Time{})
 	n := Names{Key: []byte("key"), Endpoint: "corp"}
-	name := n.Request("id", csr, signer, 1)
+	request := func(transactionID string, csr *x509.CertificateRequest, signer *x509.Certificate) Request {
+		return Request{TransactionID: transactionID, CSR: csr, Signer: signer, Template: "device"}
+	}
+	name := n.Request(request("id", csr, signer), 1)
 	if !regexp.MustCompile(`^corp-[0-9a-f]{20}$`).MatchString(name) {
 		t.Errorf("name %q", name)
 	}
-	if again := n.Request("id", newCSR(t, a, "another"), signer, 1); again != name {
+	if again := n.Request(request("id", newCSR(t, a, "another"), signer), 1); again != name {
 		t.Error("the name depends on more than the CSR's key")
 	}
 	different := map[string]string{
-		"transactionID": n.Request("id2", csr, signer, 1),
-		"key":           n.Request("id", otherCSR, signer, 1),
-		"signer":        n.Request("id", csr, otherSigner, 1),
-		"attempt":       n.Request("id", csr, signer, 2),
-		"endpoint key":  Names{Key: []byte("other"), Endpoint: "corp"}.Request("id", csr, signer, 1),
+		"transactionID": n.Request(request("id2", csr, signer), 1),
+		"key":           n.Request(request("id", otherCSR, signer), 1),
+		"signer":        n.Request(request("id", csr, otherSigner), 1),
+		"attempt":       n.Request(request("id", csr, signer), 2),
+		"endpoint key":  Names{Key: []byte("other"), Endpoint: "corp"}.Request(request("id", csr, signer), 1),
+		"template":      n.Request(Request{TransactionID: "id", CSR: csr, Signer: signer, Template: "router"}, 1),
 	}
 	for what, other := range different {
 		if other == name {
@@ -97,34 +102,6 @@ func TestNames(t *testing.T) {
 	}
 	if n.hash("kind", []byte("ab"), []byte("c")) == n.hash("kind", []byte("a"), []byte("bc")) {
 		t.Error("parts run into each other")
-	}
-}
-
-func TestReadState(t *testing.T) {
-	t.Parallel()
-	condition := func(kind certmanagerv1.CertificateRequestConditionType, status cmmeta.ConditionStatus, reason string) certmanagerv1.CertificateRequestCondition {
-		return certmanagerv1.CertificateRequestCondition{Type: kind, Status: status, Reason: reason, Message: "message"}
-	}
-	approved := condition(certmanagerv1.CertificateRequestConditionApproved, cmmeta.ConditionTrue, "ok")
-	failed := condition(certmanagerv1.CertificateRequestConditionReady, cmmeta.ConditionFalse, certmanagerv1.CertificateRequestReasonFailed)
-	for name, tc := range map[string]struct {
-		conditions []certmanagerv1.CertificateRequestCondition
-		want       State
-	}{
-		"new":               {nil, Waiting},
-		"approved":          {[]certmanagerv1.CertificateRequestCondition{approved}, Waiting},
-		"pending":           {[]certmanagerv1.CertificateRequestCondition{approved, condition("Ready", "False", "Pending")}, Waiting},
-		"issued":            {[]certmanagerv1.CertificateRequestCondition{approved, condition("Ready", "True", "Issued")}, Issued},
-		"failed":            {[]certmanagerv1.CertificateRequestCondition{approved, failed}, Failed},
-		"denied":            {[]certmanagerv1.CertificateRequestCondition{condition("Denied", "True", "x")}, Denied},
-		"denied and failed": {[]certmanagerv1.CertificateRequestCondition{failed, condition("Denied", "True", "x")}, Denied},
-		"denied by Ready":   {[]certmanagerv1.CertificateRequestCondition{condition("Ready", "False", "Denied")}, Denied},
-		"not denied":        {[]certmanagerv1.CertificateRequestCondition{condition("Denied", "False", "x")}, Waiting},
-		"invalid":           {[]certmanagerv1.CertificateRequestCondition{failed, condition("InvalidRequest", "True", "x")}, Invalid},
-	} {
-		if got, _ := readState(tc.conditions); got != tc.want {
-			t.Errorf("%s: %s, want %s", name, got, tc.want)
-		}
 	}
 }
 
@@ -187,6 +164,36 @@ func TestWhatCounts(t *testing.T) {
 	}
 }
 
+func TestSameRequest(t *testing.T) {
+	key := newKey(t)
+	with := func(name string, extensions ...pkix.Extension) *x509.CertificateRequest {
+		return csrOf(t, key, &x509.CertificateRequest{Subject: pkix.Name{CommonName: name}, ExtraExtensions: extensions})
+	}
+	identifier := func(b byte) pkix.Extension {
+		return pkix.Extension{Id: oidSubjectKeyIdentifier, Value: []byte{4, 1, b}}
+	}
+	usage := func(bits byte) pkix.Extension {
+		return pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 15}, Value: []byte{3, 2, 0, bits}}
+	}
+	first := with("a", usage(0x80), identifier(1))
+	for name, tc := range map[string]struct {
+		other *x509.CertificateRequest
+		want  bool
+	}{
+		"signed anew":                    {with("a", usage(0x80), identifier(1)), true},
+		"another subject key identifier": {with("a", usage(0x80), identifier(2)), true},
+		"no subject key identifier":      {with("a", usage(0x80)), true},
+		"another extension":              {with("a", usage(0x20), identifier(1)), false},
+		"no other extension":             {with("a", identifier(1)), false},
+		"another name":                   {with("b", usage(0x80), identifier(1)), false},
+		"another key":                    {newCSR(t, newKey(t), "a"), false},
+	} {
+		if got := sameRequest(first, tc.other); got != tc.want {
+			t.Errorf("%s: %v, want %v", name, got, tc.want)
+		}
+	}
+}
+
 func TestJudgeCreateError(t *testing.T) {
 	t.Parallel()
 	requests := schema.GroupResource{Group: "cert-manager.io", Resource: "certificaterequests"}
@@ -194,14 +201,16 @@ func TestJudgeCreateError(t *testing.T) {
 		err     error
 		refused bool
 	}{
-		"webhook":           {apierrors.NewForbidden(requests, "x", errors.New(`admission webhook "w" denied the request: no`)), true},
-		"admission policy":  {apierrors.NewInvalid(schema.GroupKind{}, "x", nil), true},
-		"webhook's answer":  {apierrors.NewBadRequest("admission webhook denied the request"), true},
-		"rights":            {apierrors.NewForbidden(requests, "x", errors.New("User cannot create resource")), false},
-		"webhook away":      {apierrors.NewInternalError(errors.New("failed calling webhook")), false},
-		"API server away":   {errors.New("connection refused"), false},
-		"API server busy":   {apierrors.NewTooManyRequestsError("busy"), false},
-		"kind is not there": {apierrors.NewNotFound(requests, ""), false},
+		"webhook":               {apierrors.NewForbidden(requests, "x", errors.New(`admission webhook "w" denied the request: no`)), true},
+		"admission policy":      {apierrors.NewInvalid(schema.GroupKind{}, "x", nil), true},
+		"policy not yet known":  {apierrors.NewForbidden(requests, "x", errors.New("ValidatingAdmissionPolicy 'p' denied request: failed to configure policy: failed to find resource referenced by paramKind")), false},
+		"binding not yet known": {apierrors.NewBadRequest("ValidatingAdmissionPolicy 'p' with binding 'p' denied request: failed to configure binding: no params found"), false},
+		"webhook's answer":      {apierrors.NewBadRequest("admission webhook denied the request"), true},
+		"rights":                {apierrors.NewForbidden(requests, "x", errors.New("User cannot create resource")), false},
+		"webhook away":          {apierrors.NewInternalError(errors.New("failed calling webhook")), false},
+		"API server away":       {errors.New("connection refused"), false},
+		"API server busy":       {apierrors.NewTooManyRequestsError("busy"), false},
+		"kind is not there":     {apierrors.NewNotFound(requests, ""), false},
 	} {
 		err := judgeCreateError(tc.err)
 		_, refused := refusal.As(err)

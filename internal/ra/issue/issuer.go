@@ -4,6 +4,7 @@
 package issue
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 
@@ -34,14 +35,27 @@ type Request struct {
 	// SelfSigned is true where Signer proves nothing but a key. A device that
 	// retries may then have made another one.
 	SelfSigned bool
+	// Template is the endpoint's name of the template that the request matched. The
+	// same request for another template is another request.
+	Template string
 }
 
 // Order is a request that was authenticated and judged.
 type Order struct {
 	Request
-	// Template is the endpoint's name of the template that judged it.
-	Template string
-	Grant    *policy.Grant
+	Grant *policy.Grant
 	// Admission of the challenge that let the request in; nil if a certificate did.
 	Admission *challenge.Admission
+	// Client that sent the request, for the rules of a template that is applied again.
+	Client policy.Client
+	// Claim of a one-time challenge, where one was made for the order.
+	Claim *Claim
+	// Canary is set where it is a canary that asks; nothing let it in but its key.
+	Canary *Canary
+}
+
+// SelfSigned says whether a certificate is signed with its own key.
+func SelfSigned(c *x509.Certificate) bool {
+	return bytes.Equal(c.RawIssuer, c.RawSubject) &&
+		c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil
 }

@@ -29,9 +29,9 @@ const (
 
 // Request names attempt n (from 1) at a request. The certificate that signs the
 // message is part of it, so that a later renewal with the same key is another request.
-func (n Names) Request(transactionID string, csr *x509.CertificateRequest, signer *x509.Certificate, attempt int) string {
-	print := sha256.Sum256(signer.Raw)
-	sum := n.hash("request", []byte(transactionID), csr.RawSubjectPublicKeyInfo, print[:], []byte(strconv.Itoa(attempt)))
+func (n Names) Request(r Request, attempt int) string {
+	print := sha256.Sum256(r.Signer.Raw)
+	sum := n.hash("request", []byte(r.TransactionID), r.CSR.RawSubjectPublicKeyInfo, print[:], []byte(r.Template), []byte(strconv.Itoa(attempt)))
 	return n.Endpoint + "-" + sum[:nameDigits]
 }
 
@@ -51,6 +51,20 @@ func (n Names) Transaction(transactionID string, csr *x509.CertificateRequest) s
 // the request can sign the poll.
 func (n Names) Signer(transactionID string, signer *x509.Certificate) string {
 	return n.hash("signer", []byte(transactionID), signer.RawSubjectPublicKeyInfo)[:labelDigits]
+}
+
+// PublicKey is the label that all requests for a key share; it is DER, a SubjectPublicKeyInfo.
+func (n Names) PublicKey(publicKeyInfo []byte) string {
+	return n.hash("key", publicKeyInfo)[:labelDigits]
+}
+
+// Sender is the label of requests that a certificate signed which is not
+// self-signed; "" for one that is, because that proves nothing but a key.
+func (n Names) Sender(signer *x509.Certificate, selfSigned bool) string {
+	if selfSigned {
+		return ""
+	}
+	return n.hash("sender", signer.Raw)[:labelDigits]
 }
 
 // hash is an HMAC-SHA-256 in hexadecimal over parts that cannot run into each other.

@@ -24,7 +24,7 @@ func (c *CertManager) recordOneTime(ctx context.Context, o Order) (*Record, erro
 	used, free := false, true // free: a name that nobody has may be taken
 	for attempt := 1; attempt <= MaxAttempts; attempt++ {
 		name := c.Names.OneTime(o.Admission.ID, attempt)
-		object, err := c.takeOrGet(ctx, name, o, free)
+		object, made, err := c.takeOrGet(ctx, name, o, free)
 		if err != nil {
 			return nil, err
 		}
@@ -42,6 +42,7 @@ func (c *CertManager) recordOneTime(ctx context.Context, o Order) (*Record, erro
 		case record.retryable():
 			failed = record
 		default:
+			record.New = made
 			return record, nil
 		}
 	}
@@ -56,15 +57,17 @@ func (c *CertManager) recordOneTime(ctx context.Context, o Order) (*Record, erro
 }
 
 // takeOrGet makes an object, or reads the one of that name; nil if there is none and none may be made.
-func (c *CertManager) takeOrGet(ctx context.Context, name string, o Order, free bool) (*certmanagerv1.CertificateRequest, error) {
+func (c *CertManager) takeOrGet(
+	ctx context.Context, name string, o Order, free bool,
+) (object *certmanagerv1.CertificateRequest, made bool, err error) {
 	if free {
 		return c.createOrGet(ctx, c.build(name, o))
 	}
-	object, err := c.Store.Get(ctx, name)
+	object, err = c.Store.Get(ctx, name)
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, false, unavailable(err)
 	}
-	return object, nil
+	return object, false, nil
 }
 
 // mayRekey says whether a device that has used its challenge may use it again with

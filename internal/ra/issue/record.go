@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -14,22 +15,21 @@ import (
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 
 	"github.com/scepter-pki/scepter/api/v1alpha1"
+	"github.com/scepter-pki/scepter/internal/enrolrecord"
 	"github.com/scepter-pki/scepter/internal/raconfig"
 )
 
 // State is how far an issuer got.
-type State string
+type State = enrolrecord.State
 
 // The states.
 const (
-	Waiting State = "Waiting"
-	Issued  State = "Issued"
-	// Denied by an approver; final.
-	Denied State = "Denied"
-	// Invalid in the issuer's eyes; final.
-	Invalid State = "Invalid"
-	// Failed for a reason that may pass; the next attempt may succeed.
-	Failed State = "Failed"
+	Waiting = enrolrecord.Waiting
+	Issued  = enrolrecord.Issued
+	Denied  = enrolrecord.Denied
+	Invalid = enrolrecord.Invalid
+	Failed  = enrolrecord.Failed
+	Expired = enrolrecord.Expired
 )
 
 // Record is an order that was taken: a CertificateRequest that counts, for this
@@ -42,35 +42,31 @@ type Record struct {
 	Challenge string
 	// Notify is true where that entry has to be told before the certificate is handed out.
 	Notify bool
+	// Altered is true where somebody changed our labels or annotations of the object, so
+	// that it cannot be told any more who has to be told.
+	Altered bool
+	// New is true where this very order made it: nobody can have been told of it before.
+	New bool
 	// CSR and Usages as the issuer was asked.
 	CSR    *x509.CertificateRequest
 	Usages []certmanagerv1.KeyUsage
+	// ExtendedKeyUsages that Direct was asked for, beside those that the CSR names.
+	ExtendedKeyUsages []asn1.ObjectIdentifier
+	// Duration that was asked for; 0 where the issuer is our own.
+	Duration time.Duration
 
 	State State
 	// Certificates that were issued: the device's first, then what the issuer sent along.
 	Certificates []*x509.Certificate
+	// CA is what the issuer says of its CA beside that; it need not have issued them.
+	CA []*x509.Certificate
 	// Message of the issuer, for the log.
 	Message string
 
 	created   time.Time
+	version   string // the object's resourceVersion
 	keepUntil time.Time
-}
-
-// conditionState is a row of the table by which an object's conditions are read.
-type conditionState struct {
-	kind   certmanagerv1.CertificateRequestConditionType
-	status cmmeta.ConditionStatus
-	reason string // "": any
-	state  State
-}
-
-// conditionStates in the order in which they count.
-var conditionStates = []conditionState{
-	{certmanagerv1.CertificateRequestConditionDenied, cmmeta.ConditionTrue, "", Denied},
-	{certmanagerv1.CertificateRequestConditionInvalidRequest, cmmeta.ConditionTrue, "", Invalid},
-	{certmanagerv1.CertificateRequestConditionReady, cmmeta.ConditionFalse, certmanagerv1.CertificateRequestReasonDenied, Denied},
-	{certmanagerv1.CertificateRequestConditionReady, cmmeta.ConditionFalse, certmanagerv1.CertificateRequestReasonFailed, Failed},
-	{certmanagerv1.CertificateRequestConditionReady, cmmeta.ConditionTrue, "", Issued},
+	sender    string // LabelSender
 }
 
 // newRecord reads an object.
@@ -87,29 +83,27 @@ func newRecord(o *certmanagerv1.CertificateRequest) (*Record, error) {
 		CSR:       csr,
 		Usages:    o.Spec.Usages,
 		created:   o.CreationTimestamp.Time,
+		version:   o.ResourceVersion,
+		sender:    o.Labels[v1alpha1.LabelSender],
 	}
-	// An unreadable time is as good as none: the object is then not kept.
-	r.keepUntil, _ = time.Parse(time.RFC3339, o.Annotations[v1alpha1.AnnotationKeepUntil])
-	r.State, r.Message = readState(o.Status.Conditions)
+	if o.Spec.Duration != nil {
+		r.Duration = o.Spec.Duration.Duration
+	}
+	state, message := enrolrecord.StateOf(o)
+	r.State, r.Message = state, redact(message)
 	if r.State != Issued {
 		return r, nil
 	}
 	if r.Certificates, err = raconfig.ParseCertificates(o.Status.Certificate); err != nil || len(r.Certificates) == 0 {
 		r.State, r.Message = Failed, "status.certificate holds no certificate"
 	}
+	// What cannot be read here is of no use to anybody, and nobody depends on it.
+	r.CA, _ = raconfig.ParseCertificates(o.Status.CA)
 	return r, nil
 }
 
-func readState(conditions []certmanagerv1.CertificateRequestCondition) (State, string) {
-	for _, row := range conditionStates {
-		for _, c := range conditions {
-			if c.Type == row.kind && c.Status == row.status && (row.reason == "" || row.reason == c.Reason) {
-				return row.state, redact(c.Message)
-			}
-		}
-	}
-	return Waiting, ""
-}
+// Created is when the issuer was asked.
+func (r *Record) Created() time.Time { return r.created }
 
 // expired says that a record cannot be the answer any more.
 func (r *Record) expired(now time.Time) bool {
@@ -137,18 +131,21 @@ func parseCSR(in []byte) (*x509.CertificateRequest, error) {
 // sameRequest says whether two CSRs ask for the same certificate. A retry may be
 // signed anew and carry another challenge.
 func sameRequest(a, b *x509.CertificateRequest) bool {
-	if !bytes.Equal(a.RawSubjectPublicKeyInfo, b.RawSubjectPublicKeyInfo) || !bytes.Equal(a.RawSubject, b.RawSubject) {
-		return false
-	}
-	if len(a.Extensions) != len(b.Extensions) {
-		return false
-	}
-	for i := range a.Extensions {
-		if !a.Extensions[i].Id.Equal(b.Extensions[i].Id) || !bytes.Equal(a.Extensions[i].Value, b.Extensions[i].Value) {
-			return false
+	return slices.EqualFunc(requestParts(a), requestParts(b), bytes.Equal)
+}
+
+var oidSubjectKeyIdentifier = asn1.ObjectIdentifier{2, 5, 29, 14}
+
+// requestParts are what a CSR asks for. A subject key identifier is not: issuers make
+// their own, and certmonger sends another one with each try.
+func requestParts(csr *x509.CertificateRequest) [][]byte {
+	parts := [][]byte{csr.RawSubjectPublicKeyInfo, csr.RawSubject}
+	for _, e := range csr.Extensions {
+		if !e.Id.Equal(oidSubjectKeyIdentifier) {
+			parts = append(parts, []byte(e.Id.String()), e.Value)
 		}
 	}
-	return true
+	return parts
 }
 
 // SameUsages compares usages in whatever order they come.

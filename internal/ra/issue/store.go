@@ -39,13 +39,14 @@ var ErrBusy = errors.New("too many lookups of unknown transactions")
 // Store reads and writes the CertificateRequests of one endpoint. What it knows
 // from its watch is metadata only; objects are read live.
 type Store struct {
-	client   certmanagerclient.CertificateRequestInterface
-	informer cache.SharedIndexInformer
-	endpoint string
-	lists    *rate.Limiter
+	client    certmanagerclient.CertificateRequestInterface
+	informer  cache.SharedIndexInformer
+	namespace string
+	endpoint  string
+	lists     *rate.Limiter
 
 	mu      sync.Mutex
-	waiting map[string][]chan struct{} // by name
+	waiting map[string][]chan string // by name
 }
 
 // NewStore makes a store; Run starts its watch.
@@ -61,10 +62,11 @@ func NewStore(config *rest.Config, namespace, endpoint string) (*Store, error) {
 		return nil, fmt.Errorf("metadata client: %w", err)
 	}
 	s := &Store{
-		client:   typed.CertificateRequests(namespace),
-		endpoint: endpoint,
-		lists:    rate.NewLimiter(listsPerSecond, listsBurst),
-		waiting:  map[string][]chan struct{}{},
+		client:    typed.CertificateRequests(namespace),
+		namespace: namespace,
+		endpoint:  endpoint,
+		lists:     rate.NewLimiter(listsPerSecond, listsBurst),
+		waiting:   map[string][]chan string{},
 	}
 	return s, s.watch(meta, namespace)
 }
@@ -77,6 +79,10 @@ func (s *Store) watch(client metadata.Interface, namespace string) error {
 		cache.Indexers{
 			v1alpha1.LabelTransaction: indexLabel(v1alpha1.LabelTransaction),
 			v1alpha1.LabelSigner:      indexLabel(v1alpha1.LabelSigner),
+			v1alpha1.LabelKey:         indexLabel(v1alpha1.LabelKey),
+			v1alpha1.LabelSender:      indexLabel(v1alpha1.LabelSender),
+			v1alpha1.LabelSubject:     indexLabel(v1alpha1.LabelSubject),
+			v1alpha1.LabelCanary:      indexLabel(v1alpha1.LabelCanary),
 		},
 		func(o *metav1.ListOptions) { o.LabelSelector = selector },
 	).Informer()
@@ -172,20 +178,23 @@ func (s *Store) Create(ctx context.Context, object *certmanagerv1.CertificateReq
 	return made, nil
 }
 
-// Changes signals whenever the watch sees the object change, until stop is called.
-// Signals that nobody waits for are merged into one.
-func (s *Store) Changes(name string) (changes <-chan struct{}, stop func()) {
-	c := make(chan struct{}, 1)
+// Changes says which version of the object the watch has seen last, and each later
+// one, until stop is called. One that nobody has taken gives way to the next.
+func (s *Store) Changes(name string) (versions <-chan string, stop func()) {
+	c := make(chan string, 1)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.waiting[name] = append(s.waiting[name], c)
+	if known, ok, err := s.informer.GetStore().GetByKey(s.namespace + "/" + name); ok && err == nil {
+		tell(c, known)
+	}
 	return c, func() { s.forget(name, c) }
 }
 
-func (s *Store) forget(name string, c chan struct{}) {
+func (s *Store) forget(name string, c chan string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var others []chan struct{}
+	var others []chan string
 	for _, other := range s.waiting[name] {
 		if other != c {
 			others = append(others, other)
@@ -207,9 +216,19 @@ func (s *Store) notify(object any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.waiting[m.Name] {
-		select {
-		case c <- struct{}{}:
-		default:
-		}
+		tell(c, m)
 	}
+}
+
+// tell puts an object's version in the place of the one before; only holders of the lock send.
+func tell(c chan string, object any) {
+	m, ok := object.(*metav1.PartialObjectMetadata)
+	if !ok {
+		return
+	}
+	select {
+	case <-c:
+	default:
+	}
+	c <- m.ResourceVersion
 }

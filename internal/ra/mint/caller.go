@@ -2,6 +2,7 @@ package mint
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/scepter-pki/scepter/api/v1alpha1"
+	"github.com/scepter-pki/scepter/internal/ra/challenge/outbound"
 	"github.com/scepter-pki/scepter/internal/ra/reload"
 	"github.com/scepter-pki/scepter/internal/raconfig"
 )
@@ -27,10 +29,15 @@ var (
 	errForbidden       = errors.New("the caller may not create scependpoints/challenges")
 )
 
-// authenticate finds out who calls, and whether he may mint.
-func (m *Minter) authenticate(r *http.Request, s *reload.Snapshot, basic bool) (caller, error) {
+// authenticate finds out who calls, and whether he may mint. On the admin exposure
+// that may be the endpoint's user, or somebody with a client certificate. A caller
+// who brings a word of his own is judged by that.
+func (m *Minter) authenticate(r *http.Request, s *reload.Snapshot, isAdmin bool) (caller, error) {
+	if isAdmin && r.Header.Get("Authorization") == "" && r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
+		return m.authenticateCertificate(r.TLS.PeerCertificates, s)
+	}
 	if username, password, ok := r.BasicAuth(); ok {
-		if !basic || s.Admin.Basic == nil || !s.Admin.Basic.Is(username, password) {
+		if !isAdmin || s.Admin.Basic == nil || !s.Admin.Basic.Is(username, password) {
 			return caller{}, errUnauthenticated
 		}
 		return caller{"basic:" + username}, nil
@@ -40,6 +47,21 @@ func (m *Minter) authenticate(r *http.Request, s *reload.Snapshot, basic bool) (
 		return caller{}, errUnauthenticated
 	}
 	return m.authenticateToken(r.Context(), token, s.Config)
+}
+
+func (m *Minter) authenticateCertificate(shown []*x509.Certificate, s *reload.Snapshot) (caller, error) {
+	if s.Admin.Callers == nil {
+		return caller{}, errUnauthenticated
+	}
+	name, err := s.Admin.Callers.Identify(shown, m.config.Now())
+	if err == nil {
+		return caller{"certificate:" + name}, nil
+	}
+	kind := errUnauthenticated
+	if errors.Is(err, reload.ErrOtherName) {
+		kind = errForbidden
+	}
+	return caller{}, fmt.Errorf("%w: client certificate %s: %s", kind, raconfig.Fingerprint(shown[0]), outbound.Text(err.Error()))
 }
 
 // maxToken bounds a token, in bytes; those of service accounts have one or two thousand.

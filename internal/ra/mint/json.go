@@ -23,22 +23,22 @@ const maxBody = 64 << 10
 func (m *Minter) serveJSON(w http.ResponseWriter, r *http.Request, x *exchange) {
 	asked, err := readRequest(w, r)
 	if err != nil {
-		refuse(w, http.StatusBadRequest, err.Error())
+		refuse(w, r, http.StatusBadRequest, err.Error())
 		return
 	}
 	from := x.snapshot.OneTime(asked.Challenge)
 	if from == nil {
-		refuse(w, http.StatusBadRequest, fmt.Sprintf("this endpoint has no challenge %q of type OneTime", asked.Challenge))
+		refuse(w, r, http.StatusBadRequest, fmt.Sprintf("this endpoint has no challenge %q of type OneTime", asked.Challenge))
 		return
 	}
 	order, err := newOrder(asked, x.snapshot)
 	if err != nil {
-		refuse(w, http.StatusBadRequest, err.Error())
+		refuse(w, r, http.StatusBadRequest, err.Error())
 		return
 	}
 	minted, err := m.mint(r, x, from, order)
 	if err != nil {
-		refuseOrder(w, err)
+		refuseOrder(w, r, err)
 		return
 	}
 	reply(w, http.StatusOK, raconfig.ChallengeReply{
@@ -50,13 +50,13 @@ func (m *Minter) serveJSON(w http.ResponseWriter, r *http.Request, x *exchange) 
 	})
 }
 
-func refuseOrder(w http.ResponseWriter, err error) {
+func refuseOrder(w http.ResponseWriter, r *http.Request, err error) {
 	var wrong *onetime.OrderError
 	if errors.As(err, &wrong) {
-		refuse(w, http.StatusBadRequest, wrong.Error())
+		refuse(w, r, http.StatusBadRequest, wrong.Error())
 		return
 	}
-	refuse(w, http.StatusInternalServerError, "no challenge could be made")
+	refuse(w, r, http.StatusInternalServerError, "no challenge could be made")
 }
 
 // readRequest wants the media type, so that no web page can make a browser ask.
@@ -107,7 +107,12 @@ func given(asked, canonical []string) []string {
 	return append([]string{}, canonical...)
 }
 
-func refuse(w http.ResponseWriter, status int, text string) {
+// refuse answers programs in JSON, and a person at NDES's page in words.
+func refuse(w http.ResponseWriter, r *http.Request, status int, text string) {
+	if canonical(r.URL.Path) == NDESPath {
+		servePersonPage(w, status, text)
+		return
+	}
 	reply(w, status, raconfig.ChallengeError{Error: text})
 }
 

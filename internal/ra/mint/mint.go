@@ -25,6 +25,9 @@ import (
 // NDESPath is the path of NDES's page, which has no case on Windows.
 const NDESPath = "/certsrv/mscep_admin"
 
+// IsPage says whether a path is that of NDES's page.
+func IsPage(path string) bool { return canonical(path) == NDESPath }
+
 // Config of a Minter.
 type Config struct {
 	Snapshot func() *reload.Snapshot
@@ -63,6 +66,19 @@ func (m *Minter) Admin() http.Handler {
 	})
 }
 
+// Stranger answers as Admin does somebody who does not say who he is, and neither limits nor
+// records that: it is for probes.
+func (m *Minter) Stranger() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		snapshot := m.config.Snapshot()
+		if snapshot == nil || snapshot.OneTime("") == nil {
+			refuse(w, r, http.StatusNotFound, withoutOneTime)
+			return
+		}
+		refuseUnknown(w, r, snapshot, true)
+	})
+}
+
 // Local is the handler for port-forwards.
 func (m *Minter) Local() http.Handler {
 	return m.handler(false, map[string]endpoint{raconfig.ChallengesPath: {http.MethodPost, m.serveJSON}})
@@ -88,66 +104,72 @@ type exchange struct {
 	caller   caller
 }
 
-func (m *Minter) handler(basic bool, paths map[string]endpoint) http.Handler {
+func (m *Minter) handler(isAdmin bool, paths map[string]endpoint) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		e, ok := paths[canonical(r.URL.Path)]
 		switch {
 		case !ok:
-			refuse(w, http.StatusNotFound, "there is nothing here")
+			refuse(w, r, http.StatusNotFound, "there is nothing here")
 		case r.Method != e.method:
 			w.Header().Set("Allow", e.method)
-			refuse(w, http.StatusMethodNotAllowed, "the method is "+e.method)
+			refuse(w, r, http.StatusMethodNotAllowed, "the method is "+e.method)
 		default:
-			m.admit(w, r, basic, e)
+			m.admit(w, r, isAdmin, e)
 		}
 	})
 }
 
+const withoutOneTime = "this endpoint has no challenge of type OneTime"
+
 // admit lets through who may mint, and not too often.
-func (m *Minter) admit(w http.ResponseWriter, r *http.Request, basic bool, e endpoint) {
+func (m *Minter) admit(w http.ResponseWriter, r *http.Request, isAdmin bool, e endpoint) {
 	snapshot := m.config.Snapshot()
 	if snapshot == nil || snapshot.OneTime("") == nil {
-		refuse(w, http.StatusNotFound, "this endpoint has no challenge of type OneTime")
+		refuse(w, r, http.StatusNotFound, withoutOneTime)
 		return
 	}
 	if !m.failed.open(clientAddress(r)) {
-		tooMany(w)
+		tooMany(w, r)
 		return
 	}
 	x := &exchange{snapshot: snapshot}
 	var err error
-	if x.caller, err = m.authenticate(r, snapshot, basic); err != nil {
-		m.refuseCaller(w, r, x, basic, err)
+	if x.caller, err = m.authenticate(r, snapshot, isAdmin); err != nil {
+		m.refuseCaller(w, r, x, isAdmin, err)
 		return
 	}
 	if !m.callers.take(x.caller.name) {
-		tooMany(w)
+		tooMany(w, r)
 		return
 	}
 	e.serve(w, r, x)
 }
 
 // refuseCaller answers somebody who may not mint.
-func (m *Minter) refuseCaller(w http.ResponseWriter, r *http.Request, x *exchange, basic bool, err error) {
+func (m *Minter) refuseCaller(w http.ResponseWriter, r *http.Request, x *exchange, isAdmin bool, err error) {
 	address := clientAddress(r)
 	m.record(r, x, audit.MintingRefused, slog.String("address", address), slog.String("error", err.Error()))
 	switch {
 	case errors.Is(err, errUnauthenticated):
 		m.failed.take(address)
-		if basic && x.snapshot.Admin.Basic != nil {
-			w.Header().Add("WWW-Authenticate", `Basic realm="scepter", charset="UTF-8"`)
-		}
-		w.Header().Add("WWW-Authenticate", `Bearer realm="scepter"`)
-		refuse(w, http.StatusUnauthorized, "a token or a user with a password is needed")
+		refuseUnknown(w, r, x.snapshot, isAdmin)
 	case errors.Is(err, errForbidden):
 		m.failed.take(address)
 		refuseForbidden(w, r, x)
 	default:
 		w.Header().Set("Retry-After", "10")
-		refuse(w, http.StatusServiceUnavailable, "whether you may mint challenges cannot be told at present")
+		refuse(w, r, http.StatusServiceUnavailable, "whether you may mint challenges cannot be told at present")
 	}
+}
+
+func refuseUnknown(w http.ResponseWriter, r *http.Request, s *reload.Snapshot, isAdmin bool) {
+	if isAdmin && s.Admin.Basic != nil {
+		w.Header().Add("WWW-Authenticate", `Basic realm="scepter", charset="UTF-8"`)
+	}
+	w.Header().Add("WWW-Authenticate", `Bearer realm="scepter"`)
+	refuse(w, r, http.StatusUnauthorized, "a token or a user with a password is needed")
 }
 
 func refuseForbidden(w http.ResponseWriter, r *http.Request, x *exchange) {
@@ -156,12 +178,12 @@ func refuseForbidden(w http.ResponseWriter, r *http.Request, x *exchange) {
 		return
 	}
 	c := x.snapshot.Config.Endpoint
-	refuse(w, http.StatusForbidden, "you may not create scependpoints/challenges of "+c.Name+" in namespace "+c.Namespace)
+	refuse(w, r, http.StatusForbidden, "you may not create scependpoints/challenges of "+c.Name+" in namespace "+c.Namespace)
 }
 
-func tooMany(w http.ResponseWriter) {
+func tooMany(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Retry-After", "1")
-	refuse(w, http.StatusTooManyRequests, "too many requests; come again in a second")
+	refuse(w, r, http.StatusTooManyRequests, "too many requests; come again in a second")
 }
 
 // mint makes a challenge and records that it did.

@@ -30,7 +30,7 @@ const (
 func (m *Minter) serveNDES(w http.ResponseWriter, r *http.Request, x *exchange) {
 	from, entry := ndesEntry(x.snapshot)
 	if from == nil {
-		refuse(w, http.StatusNotFound, "no challenge of this endpoint has oneTime.ndes")
+		refuse(w, r, http.StatusNotFound, "no challenge of this endpoint has oneTime.ndes")
 		return
 	}
 	operation := parameter(r.URL.Query(), "operation")
@@ -39,7 +39,7 @@ func (m *Minter) serveNDES(w http.ResponseWriter, r *http.Request, x *exchange) 
 		return
 	}
 	if operation != "" && operation != generateChallenge {
-		refuse(w, http.StatusBadRequest, "operation is neither "+generateChallenge+" nor "+getThumbprint)
+		refuse(w, r, http.StatusBadRequest, "operation is neither "+generateChallenge+" nor "+getThumbprint)
 		return
 	}
 	minted, err := m.mint(r, x, from, onetime.Order{
@@ -47,7 +47,7 @@ func (m *Minter) serveNDES(w http.ResponseWriter, r *http.Request, x *exchange) 
 		Binding: onetime.Binding{Template: cmp.Or(entry.NDES.Template, x.snapshot.DefaultTemplate().Name)},
 	})
 	if err != nil {
-		refuseOrder(w, err)
+		refuseOrder(w, r, err)
 		return
 	}
 	if operation == generateChallenge {

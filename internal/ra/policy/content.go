@@ -13,15 +13,21 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
+	"github.com/scepter-pki/scepter/api/v1alpha1"
 	"github.com/scepter-pki/scepter/internal/ra/refusal"
 )
 
 // content is what a request asks for, or what a certificate has.
 type content struct {
 	publicKey any
-	subject   []attribute
-	sans      []generalName
-	isCA      bool
+	// digest of a request's signature; "" for one that no template can allow.
+	digest  v1alpha1.SignatureDigest
+	subject []attribute
+	sans    []generalName
+	isCA    bool
+	// sid is true where the extension for a Microsoft SID is there, sidDropped where
+	// alternative names with one were left out.
+	sid, sidDropped bool
 	// keyUsages and extKeyUsages are nil where the extension is absent.
 	keyUsages    []certmanagerv1.KeyUsage
 	extKeyUsages []extKeyUsage
@@ -47,6 +53,7 @@ var extensionReaders = map[string]func(*content, []byte) error{
 	oidSubjectAltName:   (*content).readSANs,
 	oidBasicConstraints: (*content).readBasicConstraints,
 	oidExtKeyUsage:      (*content).readExtKeyUsage,
+	oidMicrosoftSID:     (*content).noteSID,
 }
 
 // ignoredExtensions may be asked for and change nothing: issuers set them by
@@ -60,7 +67,7 @@ var ignoredExtensions = map[string]string{
 
 // refusedExtensions are named to the device; any other is shown by its OID.
 var refusedExtensions = map[string]string{
-	"1.3.6.1.4.1.311.25.2":  "Microsoft SID",
+	oidMicrosoftSID:         "Microsoft SID",
 	"1.3.6.1.4.1.311.21.10": "Microsoft application policies",
 	"2.5.29.30":             "name constraints",
 	"2.5.29.32":             "certificate policies",
@@ -69,12 +76,13 @@ var refusedExtensions = map[string]string{
 
 // readRequest reads a CSR. Its error is a *refusal.Error.
 func readRequest(csr *x509.CertificateRequest) (*content, error) {
-	if err := checkAttributes(csr); err != nil {
+	err := checkAttributes(csr)
+	if err != nil {
 		return nil, malformed("attributes").Because(err)
 	}
-	c := &content{publicKey: csr.PublicKey}
-	if err := c.readSubject(csr.Subject); err != nil {
-		return nil, err
+	c := &content{publicKey: csr.PublicKey, digest: signatureDigests[csr.SignatureAlgorithm]}
+	if c.subject, err = readAttributes(csr.Subject); err != nil {
+		return nil, malformed("subject").Because(err)
 	}
 	for _, e := range csr.Extensions {
 		if err := c.readRequested(e); err != nil {
@@ -95,19 +103,21 @@ func (c *content) readRequested(e pkix.Extension) error {
 	if _, ok := ignoredExtensions[oid]; ok {
 		return nil
 	}
-	name := oid
-	if known, ok := refusedExtensions[oid]; ok {
-		name = known + " (" + oid + ")"
-	}
-	return refusal.New(refusal.ExtensionNotAllowed, "extension %s refused: no template can allow it", name)
+	return refuseExtension(oid)
+}
+
+func (c *content) noteSID([]byte) error {
+	c.sid = true
+	return nil
 }
 
 // readCertificate reads what a template has a say in; other extensions are the issuer's.
 func readCertificate(cert *x509.Certificate) (*content, error) {
-	c := &content{publicKey: cert.PublicKey}
-	if err := c.readSubject(cert.Subject); err != nil {
-		return nil, err
+	subject, err := readAttributes(cert.Subject)
+	if err != nil {
+		return nil, malformed("subject").Because(err)
 	}
+	c := &content{publicKey: cert.PublicKey, subject: subject}
 	for _, e := range cert.Extensions {
 		read, ok := extensionReaders[e.Id.String()]
 		if !ok {
@@ -124,15 +134,19 @@ func malformed(part string) *refusal.Error {
 	return refusal.New(refusal.Malformed, "request refused: its %s cannot be read", part)
 }
 
-func (c *content) readSubject(name pkix.Name) error {
+var errAttribute = errors.New("an attribute's value is no printable string")
+
+// readAttributes reads a distinguished name.
+func readAttributes(name pkix.Name) ([]attribute, error) {
+	var out []attribute
 	for _, n := range name.Names {
 		value, ok := n.Value.(string)
 		if !ok || !printable(value) {
-			return malformed("subject")
+			return nil, errAttribute
 		}
-		c.subject = append(c.subject, attribute{oid: n.Type.String(), value: value})
+		out = append(out, attribute{oid: n.Type.String(), value: value})
 	}
-	return nil
+	return out, nil
 }
 
 // printable says whether a name holds something, and nothing that hides or ends

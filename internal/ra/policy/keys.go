@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+
 	"github.com/scepter-pki/scepter/api/v1alpha1"
 	"github.com/scepter-pki/scepter/internal/ra/refusal"
 )
@@ -17,6 +19,7 @@ type keyRule struct {
 	algorithm v1alpha1.KeyAlgorithm
 	minSize   int              // RSA, bits
 	curves    []v1alpha1.Curve // ECDSA
+	usages    []certmanagerv1.KeyUsage
 }
 
 // publicKey describes a public key.
@@ -24,6 +27,8 @@ type publicKey struct {
 	algorithm v1alpha1.KeyAlgorithm
 	size      int            // bits
 	curve     v1alpha1.Curve // ECDSA
+	// usages that the template has for it.
+	usages []certmanagerv1.KeyUsage
 }
 
 const (
@@ -37,15 +42,19 @@ var (
 	defaultKeys   = []v1alpha1.KeyRequirement{{Algorithm: v1alpha1.RSAKey}, {Algorithm: v1alpha1.ECDSAKey}}
 )
 
-func compileKeys(requirements []v1alpha1.KeyRequirement) []keyRule {
+// compileKeys makes a rule of each entry; one without usages has those of the template.
+func compileKeys(requirements []v1alpha1.KeyRequirement, usages []certmanagerv1.KeyUsage) []keyRule {
 	if len(requirements) == 0 {
 		requirements = defaultKeys
 	}
 	rules := make([]keyRule, 0, len(requirements))
 	for _, r := range requirements {
-		k := keyRule{algorithm: r.Algorithm, minSize: cmp.Or(int(r.MinSize), defaultMinSize), curves: r.Curves}
+		k := keyRule{algorithm: r.Algorithm, minSize: cmp.Or(int(r.MinSize), defaultMinSize), curves: r.Curves, usages: r.Usages}
 		if len(k.curves) == 0 {
 			k.curves = defaultCurves
+		}
+		if len(k.usages) == 0 {
+			k.usages = usages
 		}
 		rules = append(rules, k)
 	}
@@ -55,10 +64,28 @@ func compileKeys(requirements []v1alpha1.KeyRequirement) []keyRule {
 // judgeKey finds a rule that accepts the key.
 func (p *Policy) judgeKey(key any) (*publicKey, error) {
 	described, name := describeKey(key)
-	if described == nil || !slices.ContainsFunc(p.keys, described.meets) {
+	if described == nil || !p.assignUsages(described) {
 		return nil, refusal.New(refusal.KeyNotAllowed, "key %s refused: allowed is %s", name, p.describeKeys())
 	}
 	return described, nil
+}
+
+// assignUsages looks up the first rule that accepts the key.
+func (p *Policy) assignUsages(key *publicKey) bool {
+	i := slices.IndexFunc(p.keys, key.meets)
+	if i >= 0 {
+		key.usages = p.keys[i].usages
+	}
+	return i >= 0
+}
+
+// usagesOf are the usages that the template has for a key, whether it accepts it or not.
+func (p *Policy) usagesOf(key any) []certmanagerv1.KeyUsage {
+	described, _ := describeKey(key)
+	if described == nil || !p.assignUsages(described) {
+		return p.spec.Usages
+	}
+	return described.usages
 }
 
 func describeKey(key any) (*publicKey, string) {
@@ -68,7 +95,7 @@ func describeKey(key any) (*publicKey, string) {
 		return &publicKey{algorithm: v1alpha1.RSAKey, size: size}, fmt.Sprintf("RSA %d", size)
 	case *ecdsa.PublicKey:
 		curve := k.Params()
-		return &publicKey{v1alpha1.ECDSAKey, curve.BitSize, v1alpha1.Curve(curve.Name)}, "ECDSA " + curve.Name
+		return &publicKey{algorithm: v1alpha1.ECDSAKey, size: curve.BitSize, curve: v1alpha1.Curve(curve.Name)}, "ECDSA " + curve.Name
 	default:
 		return nil, "of another algorithm"
 	}

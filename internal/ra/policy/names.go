@@ -17,7 +17,8 @@ import (
 type Names struct {
 	// Subject holds "<attribute>=<value>", with the attributes of v1alpha1.
 	Subject []string
-	// AlternativeNames holds "dns:…", "email:…", "uri:…", "ip:…" and "upn:…".
+	// AlternativeNames holds "dns:…", "email:…", "uri:…", "ip:…", "upn:…", "rid:<object
+	// identifier>", "dn:<attribute>=<value>,…" and "other:<object identifier>;<value>".
 	AlternativeNames []string
 }
 
@@ -26,7 +27,15 @@ var nameForms = []struct {
 	prefix string
 	kind   nameType
 }{
-	{"dns", dnsName}, {"email", rfc822Name}, {"uri", uniformID}, {"ip", ipAddress}, {"upn", upnName},
+	{"dns", dnsName},
+	{"email", rfc822Name},
+	{"uri", uniformID},
+	{"ip", ipAddress},
+	{"upn", upnName},
+	{"rid", registeredID},
+	{"dn", directoryName},
+	{"other", otherName},
+	{"uri", sidURI},
 }
 
 // RequestNames reads what a CSR names. Names that no template can allow are kept
@@ -36,19 +45,28 @@ func RequestNames(csr *x509.CertificateRequest) (*Names, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.allNames(), nil
+}
+
+// CertificateNames reads what a certificate names, in the same form.
+func CertificateNames(certificate *x509.Certificate) (*Names, error) {
+	c, err := readCertificate(certificate)
+	if err != nil {
+		return nil, err
+	}
+	return c.allNames(), nil
+}
+
+func (c *content) allNames() *Names {
 	n := &Names{}
 	for _, a := range c.subject {
-		name := a.oid
-		if known, ok := subjectOIDs[a.oid]; ok {
-			name = string(known)
-		}
-		n.Subject = append(n.Subject, name+"="+a.value)
+		n.Subject = append(n.Subject, attributeName(a.oid)+"="+a.value)
 	}
 	for _, s := range c.sans {
 		n.AlternativeNames = append(n.AlternativeNames, canonicalName(s))
 	}
 	n.sort()
-	return n, nil
+	return n
 }
 
 func canonicalName(n generalName) string {
@@ -56,10 +74,14 @@ func canonicalName(n generalName) string {
 		if form.kind != n.kind {
 			continue
 		}
-		if n.kind == dnsName {
+		switch n.kind {
+		case dnsName:
 			return form.prefix + ":" + strings.ToLower(n.value)
+		case otherName:
+			return form.prefix + ":" + n.oid + ";" + n.value
+		default:
+			return form.prefix + ":" + n.value
 		}
-		return form.prefix + ":" + n.value
 	}
 	return strconv.Itoa(int(n.kind)) + ":" + n.value
 }
@@ -94,6 +116,22 @@ func ParseNames(subject, alternativeNames []string) (*Names, error) {
 	return n, nil
 }
 
+// ParseName reads one name as a person writes it, of a subject or an alternative
+// one, into the canonical form.
+func ParseName(s string) (string, error) {
+	if checkAttribute(s) == nil {
+		return s, nil
+	}
+	name, err := parseName(s)
+	if err != nil {
+		return "", err
+	}
+	return canonicalName(name), nil
+}
+
+// All are the names of both kinds.
+func (n *Names) All() []string { return slices.Concat(n.Subject, n.AlternativeNames) }
+
 func checkAttribute(s string) error {
 	name, value, found := strings.Cut(s, "=")
 	if !found || !printable(value) {
@@ -107,25 +145,45 @@ func checkAttribute(s string) error {
 	return fmt.Errorf("subject attribute %q is not known; commonName is one", name)
 }
 
-var errName = errors.New("it must be of the form dns:…, email:…, uri:…, ip:… or upn:…")
+var errName = errors.New("it must be of the form dns:…, email:…, uri:…, ip:…, upn:…, rid:…, dn:…=… or other:…;…")
 
 func parseName(s string) (generalName, error) {
 	prefix, value, _ := strings.Cut(s, ":")
 	for _, form := range nameForms {
-		if form.prefix != prefix {
+		if form.prefix != prefix || !printable(value) {
 			continue
 		}
-		if !printable(value) {
-			break
-		}
-		if form.kind != ipAddress {
-			return generalName{form.kind, value}, nil
-		}
-		addr, err := netip.ParseAddr(value)
+		n, err := readName(form.kind, value)
 		if err != nil {
 			return generalName{}, fmt.Errorf("alternative name %q: %w", s, err)
 		}
-		return generalName{ipAddress, addr.Unmap().String()}, nil
+		return n, nil
 	}
 	return generalName{}, fmt.Errorf("alternative name %q: %w", s, errName)
+}
+
+// readName brings a name into the form in which readGeneralName leaves it.
+func readName(kind nameType, value string) (generalName, error) {
+	switch kind {
+	case ipAddress:
+		addr, err := netip.ParseAddr(value)
+		return generalName{kind: kind, value: addr.Unmap().String()}, err //nolint:wrapcheck // the caller names the value
+	case uniformID:
+		return newURI(value), nil
+	case directoryName:
+		attributes, err := parseDirectoryName(value)
+		return generalName{kind: kind, value: formatDirectoryName(attributes)}, err
+	case registeredID:
+		_, err := parseObjectIdentifier(value)
+		return generalName{kind: kind, value: value}, err
+	case otherName:
+		oid, text, found := strings.Cut(value, ";")
+		if !found {
+			return generalName{}, errName
+		}
+		_, err := parseObjectIdentifier(oid)
+		return generalName{kind: kind, oid: oid, value: text}, err
+	default:
+		return generalName{kind: kind, value: value}, nil
+	}
 }

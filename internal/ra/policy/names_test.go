@@ -87,15 +87,15 @@ func TestNamedRules(t *testing.T) {
 		t.Fatal(err)
 	}
 	laptop, kiosk := namedCSR(t, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "laptop"}}), namedCSR(t, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "kiosk1"}})
-	if _, err := p.Judge(laptop, Challenge{}); err != nil {
+	if _, err := p.Judge(laptop, Context{}); err != nil {
 		t.Errorf("without its name the rule holds: %v", err)
 	}
-	if err := p.JudgeNamed("kiosk", kiosk, Challenge{}); err != nil {
+	if err := p.JudgeNamed("kiosk", kiosk, Context{}); err != nil {
 		t.Error(err)
 	}
 	for name, want := range map[string]string{"kiosk": "no kiosk", "gone": `the template's rule "gone" does not exist any more`} {
 		var refused *refusal.Error
-		if err := p.JudgeNamed(name, laptop, Challenge{}); !errors.As(err, &refused) || refused.Text != want {
+		if err := p.JudgeNamed(name, laptop, Context{}); !errors.As(err, &refused) || refused.Text != want {
 			t.Errorf("%s: %v, want %q", name, err, want)
 		}
 	}

@@ -9,6 +9,7 @@ package policy
 
 import (
 	"crypto/x509"
+	"encoding/asn1"
 	"errors"
 	"fmt"
 	"time"
@@ -21,19 +22,31 @@ import (
 
 // Policy is a compiled CertificateTemplate. It is immutable and safe for concurrent use.
 type Policy struct {
-	spec    v1alpha1.CertificateTemplateSpec
-	keys    []keyRule
-	subject subjectRule
-	sans    sanRules
-	rules   []rule
+	spec     v1alpha1.CertificateTemplateSpec
+	mode     v1alpha1.IssuanceMode
+	keys     []keyRule
+	purposes []asn1.ObjectIdentifier
+	subject  subjectRule
+	sans     sanRules
+	rules    []rule
 }
 
 // Grant is what a judged request may become.
 type Grant struct {
-	// Usages of the CertificateRequest: those the CSR names, else those of the template that fit its key.
+	// Usages of the certificate, key usages and extended ones. A CertificateRequest has
+	// those the CSR names, else those of the template that fit its key; in Direct
+	// issuance that holds for each of the two kinds by itself.
 	Usages []certmanagerv1.KeyUsage
-	// Duration of the certificate's validity.
+	// ExtendedKeyUsages beside those among Usages, which have no word of cert-manager's.
+	// For a CertificateRequest they are those the CSR names, which cert-manager copies.
+	ExtendedKeyUsages []asn1.ObjectIdentifier
+	// Duration of the certificate's validity, from now on.
 	Duration time.Duration
+	// Backdate is how long before now the validity begins, beside what clocks need.
+	Backdate time.Duration
+	// WithoutSID is true where URIs that hold a Microsoft SID are to be left out of the
+	// alternative names, see WithoutSID.
+	WithoutSID bool
 }
 
 // ErrUsagesUnfit is wrapped by Compile's error if no accepted key can have any of the usages.
@@ -43,37 +56,47 @@ var ErrUsagesUnfit = errors.New("no accepted key can have any of the usages")
 const defaultValidity = 8760 * time.Hour
 
 // Compile checks a template and prepares it. Its error joins everything that is
-// wrong: *RuleError for CEL, ErrUsagesUnfit, and plain errors for the rest.
+// wrong: *RuleError for CEL, *ValueError for patterns and the like, and ErrUsagesUnfit.
 func Compile(spec v1alpha1.CertificateTemplateSpec) (*Policy, error) {
-	p := &Policy{spec: *spec.DeepCopy(), keys: compileKeys(spec.Keys), subject: compileSubject(spec.Subject)}
-	if p.spec.Validity.Duration == 0 {
-		p.spec.Validity.Duration = defaultValidity
+	spec = *spec.DeepCopy()
+	if spec.Validity.Duration == 0 {
+		spec.Validity.Duration = defaultValidity
 	}
-	var sanErr, ruleErr error
+	p := &Policy{spec: spec, mode: v1alpha1.IssuanceCertificateRequest, keys: compileKeys(spec.Keys, spec.Usages)}
+	var purposeErr, subjectErr, sanErr, ruleErr error
+	p.purposes, purposeErr = compilePurposes(spec.ExtendedKeyUsages)
+	p.subject, subjectErr = compileSubject("subject", spec.Subject)
 	p.sans, sanErr = compileSANs(spec.SANs)
 	p.rules, ruleErr = compileRules(spec.Rules)
-	if err := errors.Join(sanErr, ruleErr, p.checkUsages()); err != nil {
+	if err := errors.Join(purposeErr, subjectErr, sanErr, ruleErr, p.checkUsages()); err != nil {
 		return nil, err
 	}
 	return p, nil
 }
 
-// checkUsages says whether some accepted key can have some usage.
+// checkUsages says whether some accepted key can have some usage, and whether keys
+// with usages of their own can.
 func (p *Policy) checkUsages() error {
-	for _, k := range p.keys {
-		if len(p.usagesFor(k.algorithm)) > 0 {
-			return nil
+	possible := false
+	for i, k := range p.keys {
+		fit := len(fitting(k.usages, k.algorithm)) > 0
+		if own := len(p.spec.Keys) > i && len(p.spec.Keys[i].Usages) > 0; own && !fit {
+			return fmt.Errorf("%w: keys[%d], %s with %s", ErrUsagesUnfit, i, k.algorithm, joinUsages(k.usages))
 		}
+		possible = possible || fit
 	}
-	return fmt.Errorf("%w: %s with %s", ErrUsagesUnfit, p.describeKeys(), joinUsages(p.spec.Usages))
+	if !possible {
+		return fmt.Errorf("%w: %s with %s", ErrUsagesUnfit, p.describeKeys(), joinUsages(p.spec.Usages))
+	}
+	return nil
 }
 
 // Renewal is the template's renewal policy.
 func (p *Policy) Renewal() v1alpha1.RenewalPolicy { return p.spec.Renewal }
 
 // Judge decides on a CSR that a challenge let in. Its error is a *refusal.Error.
-func (p *Policy) Judge(csr *x509.CertificateRequest, by Challenge) (*Grant, error) {
-	c, err := readRequest(csr)
+func (p *Policy) Judge(csr *x509.CertificateRequest, in Context) (*Grant, error) {
+	c, err := p.read(csr)
 	if err != nil {
 		return nil, err
 	}
@@ -81,17 +104,46 @@ func (p *Policy) Judge(csr *x509.CertificateRequest, by Challenge) (*Grant, erro
 	if err != nil {
 		return nil, err
 	}
-	usages, err := p.judgeUsages(c, key.algorithm)
+	if err := p.judgeDigest(csr.SignatureAlgorithm); err != nil {
+		return nil, err
+	}
+	usages, err := p.judgeUsages(c, key)
 	if err != nil {
 		return nil, err
 	}
 	if err := p.judgeNames(c); err != nil {
 		return nil, err
 	}
-	if err := p.judgeRules("", c, key, by); err != nil {
+	if err := p.judgeRules("", c, key, in); err != nil {
 		return nil, err
 	}
-	return &Grant{Usages: usages, Duration: p.spec.Validity.Duration}, nil
+	return p.grant(c, usages), nil
+}
+
+// read reads a CSR as the template sees it: without what it ignores.
+func (p *Policy) read(csr *x509.CertificateRequest) (*content, error) {
+	c, err := readRequest(csr)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.judgeSID(c); err != nil {
+		return nil, err
+	}
+	if p.dropsSIDs() {
+		c.dropSIDs()
+	}
+	return c, nil
+}
+
+func (p *Policy) grant(c *content, usages granted) *Grant {
+	g := &Grant{
+		Usages: usages.usages, ExtendedKeyUsages: usages.purposes,
+		Duration: p.spec.Validity.Duration, WithoutSID: c.sidDropped,
+	}
+	if p.spec.Backdate != nil {
+		g.Backdate = p.spec.Backdate.Duration
+	}
+	return g
 }
 
 // judgeNames applies the template's rules on subject and alternative names.

@@ -141,6 +141,14 @@ func other(oid string, value []byte) asn1.RawValue {
 	return asn1.RawValue{Class: asn1.ClassContextSpecific, IsCompound: true, Bytes: append(der(parseOID(oid)), explicit...)}
 }
 
+func directory(attributes ...pkix.AttributeTypeAndValue) asn1.RawValue {
+	sequence := pkix.RDNSequence{}
+	for _, a := range attributes {
+		sequence = append(sequence, pkix.RelativeDistinguishedNameSET{a})
+	}
+	return asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: int(directoryName), IsCompound: true, Bytes: der(sequence)}
+}
+
 func upn(name string) asn1.RawValue {
 	return other(upnOID, der(asn1.RawValue{Tag: asn1.TagUTF8String, Bytes: []byte(name)}))
 }
@@ -230,7 +238,8 @@ var refused = []judgement{
 	{"UPN", asks(sans(upn("admin@example.com"))), refusal.SANNotAllowed, `user principal name "admin@example.com" refused: allowed is corp.example.com`},
 	{"UPN that is no UTF-8 string", asks(sans(other(upnOID, der(7)))), refusal.Malformed, "request refused: its subject alternative names cannot be read"},
 	{"other name", asks(sans(other("1.2.3.4", der("x")))), refusal.SANNotAllowed, "alternative name of type otherName refused: the template allows none"},
-	{"directory name", asks(sans(asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 4, IsCompound: true, Bytes: der(pkix.RDNSequence{})})), refusal.SANNotAllowed, "alternative name of type directoryName refused: the template allows none"},
+	{"directory name", asks(sans(directory(attr(cn, "d1")))), refusal.SANNotAllowed, "alternative name of type directoryName refused: the template allows none"},
+	{"directory name without attributes", asks(sans(directory())), refusal.Malformed, "request refused: its subject alternative names cannot be read"},
 	{"registered ID", asks(sans(san(registeredID, "\x2a\x03"))), refusal.SANNotAllowed, "alternative name of type registeredID refused: the template allows none"},
 	{"unknown type of name", asks(sans(san(9, "x"))), refusal.Malformed, "request refused: its subject alternative names cannot be read"},
 	{"no alternative name", asks(sans()), refusal.Malformed, "request refused: its subject alternative names cannot be read"},
@@ -250,7 +259,7 @@ func TestRefused(t *testing.T) {
 			t.Parallel()
 			w := allowedWish()
 			tc.change(w)
-			_, err := p.Judge(w.csr(t), Challenge{})
+			_, err := p.Judge(w.csr(t), Context{})
 			got, ok := refusal.As(err)
 			if !ok || got.Reason != tc.reason || got.Text != tc.text {
 				t.Errorf("got  %v\nwant %s: %s", err, tc.reason, tc.text)
@@ -293,7 +302,7 @@ func TestAllowed(t *testing.T) {
 			t.Parallel()
 			w := allowedWish()
 			tc.change(w)
-			grant, err := compile(t, template()).Judge(w.csr(t), Challenge{})
+			grant, err := compile(t, template()).Judge(w.csr(t), Context{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -319,10 +328,29 @@ func TestRulesAboutTheChallenge(t *testing.T) {
 		p := compile(t, spec)
 		for want, challenges := range cases {
 			for _, by := range challenges {
-				if _, err := p.Judge(allowedWish().csr(t), by); (err == nil) != want {
+				if _, err := p.Judge(allowedWish().csr(t), Context{Challenge: by}); (err == nil) != want {
 					t.Errorf("%s with %+v: %v", expression, by, err)
 				}
 			}
+		}
+	}
+}
+
+// Who sent a request is there for rules.
+func TestRulesAboutTheClient(t *testing.T) {
+	t.Parallel()
+	phone := Client{Address: "10.1.2.3", UserAgent: "CloudConfigServer/1.0", Family: "Apple", Path: "/scep/phones", TLS: true}
+	for expression, want := range map[string]bool{
+		"client.address.startsWith('10.')":                   true,
+		"client.userAgent.contains('CloudConfig')":           true,
+		"client.family in ['Apple', 'Windows']":              true,
+		"client.path.endsWith('/phones') && client.tls":      true,
+		"client.family == 'Cisco' || client.address == '::'": false,
+	} {
+		spec := template()
+		spec.Rules = []v1alpha1.Rule{{Expression: expression, Message: "no"}}
+		if _, err := compile(t, spec).Judge(allowedWish().csr(t), Context{Client: phone}); (err == nil) != want {
+			t.Errorf("%s: %v", expression, err)
 		}
 	}
 }
@@ -331,7 +359,7 @@ func TestDefaults(t *testing.T) {
 	t.Parallel()
 	p := compile(t, v1alpha1.CertificateTemplateSpec{Usages: []certmanagerv1.KeyUsage{certmanagerv1.UsageClientAuth}})
 	w := allowedWish()
-	grant, err := p.Judge(w.csr(t), Challenge{})
+	grant, err := p.Judge(w.csr(t), Context{})
 	if err != nil || grant.Duration != 365*24*time.Hour {
 		t.Errorf("grant %+v (%v), want a year", grant, err)
 	}
@@ -345,7 +373,7 @@ func TestDefaults(t *testing.T) {
 	} {
 		w := allowedWish()
 		change(w)
-		_, err := p.Judge(w.csr(t), Challenge{})
+		_, err := p.Judge(w.csr(t), Context{})
 		if got, ok := refusal.As(err); !ok || got.Text != text {
 			t.Errorf("got %v, want %s", err, text)
 		}
@@ -385,7 +413,7 @@ func TestExtensionsRequestedTwice(t *testing.T) {
 	t.Parallel()
 	p := compile(t, template())
 	for name, oid := range map[string]string{"twice": oidExtensionRequest, "Microsoft's way": oidMicrosoftExtensionRequest} {
-		_, err := p.Judge(requestedTwice(t, oid), Challenge{})
+		_, err := p.Judge(requestedTwice(t, oid), Context{})
 		if !errors.Is(err, errTwice) && !errors.Is(err, errAttributes) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -413,11 +441,10 @@ func TestRules(t *testing.T) {
 		"csr.keyAlgorithm == 'ECDSA'":                                        false,
 		"csr.dnsNames[1] == 'beyond the end'":                                false,
 		"csr.subject.commonName.matches('^[a-z][0-9]$')":                     true,
-		"[1,2,3,4,5,6,7,8,9].all(a, [1,2,3,4,5,6,7,8,9].all(b, [1,2,3,4,5,6,7,8,9].all(c, [1,2,3,4,5,6,7,8,9].all(d, [1,2,3,4,5,6,7,8,9].all(e, a+b+c+d+e > 0)))))": false,
 	} {
 		spec := template()
 		spec.Rules = []v1alpha1.Rule{{Expression: expression, Message: "no"}}
-		_, err := compile(t, spec).Judge(csr, Challenge{})
+		_, err := compile(t, spec).Judge(csr, Context{})
 		if held := err == nil; held != want {
 			t.Errorf("%s: held is %v (%v), want %v", expression, held, err, want)
 		}
@@ -438,6 +465,7 @@ func TestCompileSaysWhatIsWrong(t *testing.T) {
 		"unknown name":   {rules("device.id == 1"), "rules[0]: does not compile: ERROR: <input>:1:1: undeclared reference to 'device'"},
 		"types":          {rules("csr.keySize == '2048'"), "rules[0]: does not compile: ERROR: <input>:1:13: found no matching overload"},
 		"not a decision": {rules("csr.keySize"), "rules[0]: gives int, must give bool"},
+		"cost":           {rules("true", "csr.dnsNames.all(a, csr.dnsNames.all(b, csr.dnsNames.all(c, a + b != c)))"), "rules[1]: may cost "},
 		"range": {func(s *v1alpha1.CertificateTemplateSpec) {
 			s.SANs.IP.AllowedCIDRs = []string{"10.0.0.0"}
 		}, "sans.ip.allowedCIDRs: netip.ParsePrefix"},
@@ -507,7 +535,7 @@ func TestCheckIssued(t *testing.T) {
 		"further purposes": {func(c *x509.Certificate) { c.ExtKeyUsage = append(c.ExtKeyUsage, x509.ExtKeyUsageServerAuth) }, "further usages"},
 		"unknown purposes": {func(c *x509.Certificate) { c.UnknownExtKeyUsage = append(c.UnknownExtKeyUsage, parseOID(smartCard)) }, "further usages"},
 	} {
-		err := CheckIssued(issued(t, csr, tc.change), csr, []certmanagerv1.KeyUsage{certmanagerv1.UsageDigitalSignature, certmanagerv1.UsageClientAuth})
+		err := CheckIssued(issued(t, csr, tc.change), csr, []certmanagerv1.KeyUsage{certmanagerv1.UsageDigitalSignature, certmanagerv1.UsageClientAuth}, nil)
 		got, refused := refusal.As(err)
 		if refused != (tc.want != "") || refused && (got.Reason != refusal.IssuedMismatch || !strings.HasSuffix(got.Text, ": "+tc.want)) {
 			t.Errorf("%s: got %v, want %q", name, err, tc.want)

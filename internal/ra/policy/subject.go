@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -27,20 +29,31 @@ var subjectOIDs = map[string]v1alpha1.SubjectAttribute{
 // singleValued are the attributes that rules see as one string, so there may be one only.
 var singleValued = []v1alpha1.SubjectAttribute{v1alpha1.CommonName, v1alpha1.SerialNumber}
 
-// subjectRule says which subject attributes may and must be there.
+// subjectRule says which subject attributes may and must be there, and with what values.
 type subjectRule struct {
 	required, allowed []v1alpha1.SubjectAttribute
+	values            map[v1alpha1.SubjectAttribute]valueRule
 }
 
-func compileSubject(s *v1alpha1.SubjectPolicy) subjectRule {
+// compileSubject reads the policy; field is where it stands in the spec.
+func compileSubject(field string, s *v1alpha1.SubjectPolicy) (subjectRule, error) {
 	if s == nil {
-		return subjectRule{allowed: []v1alpha1.SubjectAttribute{v1alpha1.CommonName}}
+		return subjectRule{allowed: []v1alpha1.SubjectAttribute{v1alpha1.CommonName}}, nil
 	}
-	r := subjectRule{required: s.Required, allowed: s.Allowed}
+	r := subjectRule{required: s.Required, allowed: s.Allowed, values: map[v1alpha1.SubjectAttribute]valueRule{}}
 	if len(r.allowed) == 0 {
 		r.allowed = append(slices.Clone(s.Required), v1alpha1.CommonName)
 	}
-	return r
+	var problems []error
+	for i, a := range s.Attributes {
+		values, err := compileValues(fmt.Sprintf("%s.attributes[%d]", field, i), a.Values, a.Pattern)
+		r.values[a.Name] = values
+		problems = append(problems, err)
+		if len(s.Allowed) == 0 && !slices.Contains(r.allowed, a.Name) {
+			r.allowed = append(r.allowed, a.Name)
+		}
+	}
+	return r, errors.Join(problems...)
 }
 
 func (r subjectRule) judge(subject []attribute) error {
@@ -55,6 +68,9 @@ func (r subjectRule) judge(subject []attribute) error {
 		}
 		if seen[name] && slices.Contains(singleValued, name) {
 			return refusal.New(refusal.SubjectNotAllowed, "subject refused: it names %s twice", name)
+		}
+		if values := r.values[name]; !values.allows(a.value) {
+			return refusal.New(refusal.SubjectNotAllowed, "subject attribute %s %s refused: allowed is %s", name, refusal.Quote(a.value), values)
 		}
 		seen[name] = true
 	}

@@ -112,45 +112,89 @@ func newExtKeyUsage(oid string) extKeyUsage {
 	return extKeyUsage{oid, knownPurposes[i].name}
 }
 
-// judgeUsages returns the usages of the CertificateRequest. cert-manager wants
-// both kinds to match a CSR that names either.
-func (p *Policy) judgeUsages(c *content, algorithm v1alpha1.KeyAlgorithm) ([]certmanagerv1.KeyUsage, error) {
-	if err := p.allowUsages(c); err != nil {
-		return nil, err
+// granted are the usages of a certificate: cert-manager's words, and object
+// identifiers that have none.
+type granted struct {
+	usages   []certmanagerv1.KeyUsage
+	purposes []asn1.ObjectIdentifier
+}
+
+// judgeUsages decides which usages a request gets.
+func (p *Policy) judgeUsages(c *content, key *publicKey) (granted, error) {
+	if err := p.allowUsages(c, key.usages); err != nil {
+		return granted{}, err
 	}
-	named := c.usages()
-	for _, u := range named {
-		if !fits(u, algorithm) {
-			return nil, refusal.New(refusal.UsageUnfit, "usage %q refused: %s keys cannot have it", u, algorithm)
+	for _, u := range c.usages() {
+		if !fits(u, key.algorithm) {
+			return granted{}, refusal.New(refusal.UsageUnfit, "usage %q refused: %s keys cannot have it", u, key.algorithm)
 		}
 	}
-	if len(named) > 0 {
-		return named, nil
+	if p.mode == v1alpha1.IssuanceDirect {
+		return p.usagesByKind(c, key)
 	}
-	all := p.usagesFor(algorithm)
+	return p.usagesToMatch(c, key)
+}
+
+// usagesToMatch are for cert-manager, which wants both kinds to match a CSR that
+// names either, and copies the object identifiers that it has no word for.
+func (p *Policy) usagesToMatch(c *content, key *publicKey) (granted, error) {
+	if named := c.usages(); len(named) > 0 {
+		return granted{named, p.customPurposes(c)}, nil
+	}
+	if len(c.extKeyUsages) > 0 {
+		return granted{}, refusal.New(refusal.UsageUnfit, "request refused: it names %s alone, and must name a key usage too", c.extKeyUsages[0])
+	}
+	all := fitting(key.usages, key.algorithm)
 	if len(all) == 0 {
-		return nil, refusal.New(refusal.UsageUnfit, "request refused: %s keys can have none of the usages %s", algorithm, joinUsages(p.spec.Usages))
+		return granted{}, refuseUnfit(key)
 	}
-	return all, nil
+	return granted{usages: all}, nil
+}
+
+// usagesByKind are for an issuer that leaves the choice to the template: a kind
+// that the request does not name is the template's.
+func (p *Policy) usagesByKind(c *content, key *publicKey) (granted, error) {
+	out := granted{c.usages(), p.customPurposes(c)}
+	all := fitting(key.usages, key.algorithm)
+	if len(c.keyUsages) == 0 {
+		out.usages = append(out.usages, bits(all)...)
+	}
+	if len(c.extKeyUsages) == 0 {
+		out.usages = append(out.usages, purposes(all)...)
+		out.purposes = p.purposes
+	}
+	if len(out.usages) == 0 && len(out.purposes) == 0 {
+		return granted{}, refuseUnfit(key)
+	}
+	return out, nil
+}
+
+func refuseUnfit(key *publicKey) error {
+	return refusal.New(refusal.UsageUnfit, "request refused: %s keys can have none of the usages %s", key.algorithm, joinUsages(key.usages))
 }
 
 // allowUsages refuses usages that the template does not name.
-func (p *Policy) allowUsages(c *content) error {
+func (p *Policy) allowUsages(c *content, allowed []certmanagerv1.KeyUsage) error {
 	for _, u := range c.keyUsages {
-		if !slices.Contains(p.spec.Usages, u) {
-			return p.refuseUsage(string(u))
+		if !slices.Contains(allowed, u) {
+			return p.refuseUsage(string(u), allowed)
 		}
 	}
 	for _, u := range c.extKeyUsages {
-		if u.name == "" || !slices.Contains(p.spec.Usages, u.name) {
-			return p.refuseUsage(u.String())
+		if u.name == "" && p.allowsPurpose(u.oid) || u.name != "" && slices.Contains(allowed, u.name) {
+			continue
 		}
+		return p.refuseUsage(u.String(), allowed)
 	}
 	return nil
 }
 
-func (p *Policy) refuseUsage(usage string) error {
-	return refusal.New(refusal.UsageNotAllowed, "usage %q refused: allowed is %s", usage, joinUsages(p.spec.Usages))
+func (p *Policy) refuseUsage(usage string, allowed []certmanagerv1.KeyUsage) error {
+	list := words(allowed)
+	for _, o := range p.purposes {
+		list = append(list, o.String())
+	}
+	return refusal.New(refusal.UsageNotAllowed, "usage %q refused: allowed is %s", usage, strings.Join(list, ", "))
 }
 
 // usages lists what is named, without repetition.
@@ -177,10 +221,15 @@ func fits(u certmanagerv1.KeyUsage, algorithm v1alpha1.KeyAlgorithm) bool {
 	return !slices.Contains(onlyRSA, u)
 }
 
-// usagesFor are the template's usages that a key can have.
-func (p *Policy) usagesFor(algorithm v1alpha1.KeyAlgorithm) []certmanagerv1.KeyUsage {
+// fitting are the usages that a key can have.
+func fitting(usages []certmanagerv1.KeyUsage, algorithm v1alpha1.KeyAlgorithm) []certmanagerv1.KeyUsage {
 	unfit := func(u certmanagerv1.KeyUsage) bool { return !fits(u, algorithm) }
-	return slices.DeleteFunc(slices.Clone(p.spec.Usages), unfit)
+	return slices.DeleteFunc(slices.Clone(usages), unfit)
+}
+
+// bits are the key usages among usages.
+func bits(usages []certmanagerv1.KeyUsage) []certmanagerv1.KeyUsage {
+	return slices.DeleteFunc(slices.Clone(usages), func(u certmanagerv1.KeyUsage) bool { return !slices.Contains(keyUsageNames, u) })
 }
 
 // purposes are the extended key usages among usages.
@@ -189,9 +238,5 @@ func purposes(usages []certmanagerv1.KeyUsage) []certmanagerv1.KeyUsage {
 }
 
 func joinUsages(usages []certmanagerv1.KeyUsage) string {
-	words := make([]string, len(usages))
-	for i, u := range usages {
-		words[i] = string(u)
-	}
-	return strings.Join(words, ", ")
+	return strings.Join(words(usages), ", ")
 }

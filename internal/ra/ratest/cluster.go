@@ -57,6 +57,8 @@ func prepare() error {
 			Resources: []string{resource},
 			Verbs:     []string{"get", "list", "watch", "create"},
 		}, {
+			APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, Verbs: []string{"create", "get"},
+		}, {
 			APIGroups: []string{"authorization.k8s.io"}, Resources: []string{"localsubjectaccessreviews"}, Verbs: []string{"create"},
 		}},
 	}

@@ -1,6 +1,7 @@
 package ratest
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"encoding/asn1"
@@ -14,6 +15,7 @@ import (
 	certmanagerclient "github.com/cert-manager/cert-manager/pkg/client/clientset/versioned/typed/certmanager/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/scepter-pki/scepter/internal/raconfig"
 	"github.com/scepter-pki/scepter/internal/scep/sceptest"
 )
 
@@ -41,6 +43,7 @@ type Issuer struct {
 	wake     chan struct{}
 	mu       sync.Mutex
 	mood     Mood
+	another  *sceptest.CA // signs in the place of CA
 }
 
 func startIssuer(t testing.TB, requests certmanagerclient.CertificateRequestInterface) *Issuer {
@@ -68,6 +71,20 @@ func (i *Issuer) Set(m Mood) {
 	case i.wake <- struct{}{}:
 	default:
 	}
+}
+
+// Replace has another CA sign from now on.
+func (i *Issuer) Replace(ca *sceptest.CA) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.another = ca
+}
+
+// signer is the CA that signs.
+func (i *Issuer) signer() *sceptest.CA {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return cmp.Or(i.another, i.CA)
 }
 
 func (i *Issuer) now() Mood {
@@ -110,6 +127,7 @@ func (i *Issuer) treat(ctx context.Context, r *certmanagerv1.CertificateRequest)
 	condition, refused := verdicts[mood]
 	if !refused {
 		r.Status.Certificate = i.sign(r, mood)
+		r.Status.CA = raconfig.EncodeCertificates([]*x509.Certificate{i.signer().Certificate})
 		condition = certmanagerv1.CertificateRequestCondition{
 			Type: certmanagerv1.CertificateRequestConditionReady, Status: cmmeta.ConditionTrue, Reason: certmanagerv1.CertificateRequestReasonIssued,
 		}
@@ -160,7 +178,7 @@ func (i *Issuer) sign(r *certmanagerv1.CertificateRequest, mood Mood) []byte {
 	case SignsCA:
 		template.IsCA, template.BasicConstraintsValid = true, true
 	}
-	issued, err := i.CA.Issue(template, key)
+	issued, err := i.signer().Issue(template, key)
 	if err != nil {
 		i.t.Errorf("issuer: %v", err)
 		return nil

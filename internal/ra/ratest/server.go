@@ -2,14 +2,18 @@ package ratest
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -18,6 +22,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/scepter-pki/scepter/api/v1alpha1"
+	"github.com/scepter-pki/scepter/internal/probe"
 	"github.com/scepter-pki/scepter/internal/ra"
 	"github.com/scepter-pki/scepter/internal/ra/reload"
 	"github.com/scepter-pki/scepter/internal/raconfig"
@@ -49,6 +54,9 @@ func NewFiles(t testing.TB, c *Cluster) *Files {
 		TLS:        filepath.Join(root, "tls"),
 		AdminTLS:   filepath.Join(root, "admin-tls"),
 		AdminBasic: filepath.Join(root, "admin-basic"),
+
+		AdminClients: filepath.Join(root, "admin-clients"),
+		Clients:      filepath.Join(root, "clients"),
 	}}
 	generation := NewGeneration(t, c.Issuer.CA, sceptest.Pair)
 	f.Keyring = &raconfig.Keyring{Generations: []raconfig.Generation{generation}}
@@ -57,10 +65,10 @@ func NewFiles(t testing.TB, c *Cluster) *Files {
 		Endpoint:         raconfig.Endpoint{Namespace: c.Namespace, Name: Endpoint, UID: "uid", Generation: 1},
 		ActiveGeneration: generation.ID,
 		Issuance: raconfig.Issuance{
-			Mode:                v1alpha1.IssuanceCertificateRequest,
-			IssuerRef:           v1alpha1.IssuerReference{Name: IssuerName, Kind: "Issuer", Group: "cert-manager.io"},
-			ServiceAccount:      c.Username(),
-			PendingAfterSeconds: 2,
+			Mode:           v1alpha1.IssuanceCertificateRequest,
+			IssuerRef:      v1alpha1.IssuerReference{Name: IssuerName, Kind: "Issuer", Group: "cert-manager.io"},
+			ServiceAccount: c.Username(),
+			WaitSeconds:    2,
 		},
 		Templates:  []raconfig.Template{{Name: "device", Default: true, Spec: DeviceTemplate()}},
 		Challenges: []raconfig.Challenge{{Name: "mdm", Type: v1alpha1.ChallengeStatic}},
@@ -132,6 +140,15 @@ func (f *Files) WriteConfig() {
 	f.Write(f.Dirs.Config, raconfig.ConfigFile, out)
 }
 
+// WriteLastGood writes a configuration as the last good one, for pods like this.
+func (f *Files) WriteLastGood(config []byte, pod string) {
+	f.t.Helper()
+	good := raconfig.LastGood{Config: string(config), Revisions: []string{raconfig.RevisionOf(pod)}}
+	for name, content := range good.Files() {
+		f.Write(f.Dirs.Config, name, []byte(content))
+	}
+}
+
 // WriteKeyring writes Keyring.
 func (f *Files) WriteKeyring() {
 	f.t.Helper()
@@ -150,8 +167,12 @@ type Server struct {
 	URL, AdminURL string
 	// MintURL and LocalMintURL mint challenges.
 	MintURL, LocalMintURL string
+	// MintTLSURL is MintURL over TLS, as the admin exposure has it, for files with Dirs.AdminTLS.
+	MintTLSURL string
 	// Log holds the records written so far.
 	Log *LogBuffer
+	// AuditDir is where the replica keeps its audit records.
+	AuditDir string
 
 	t   testing.TB
 	cut *cuttable
@@ -168,35 +189,61 @@ func NewServer(t testing.TB, c *Cluster, f *Files) *Server {
 // StartServer starts a replica.
 func StartServer(t testing.TB, c *Cluster, f *Files) *Server {
 	t.Helper()
-	s := &Server{t: t, Log: &LogBuffer{}, cut: &cuttable{}}
+	s := &Server{t: t, Log: &LogBuffer{}, AuditDir: t.TempDir(), cut: &cuttable{}}
 	config := c.Config()
 	config.Wrap(s.cut.wrap)
+	device := httptest.NewUnstartedServer(nil)
+	prober, err := probe.NewRunner(device.Listener.Addr().String(), everyNameLeadsTo(device.Listener.Addr()))
+	must(t, err)
 	server, err := ra.New(ra.Options{
 		Dirs:    f.Dirs,
 		Cluster: config,
 		Pod:     t.Name(),
 		Version: "test",
-		Logger:  slog.New(slog.NewJSONHandler(s.Log, nil)),
+		Logger:  slog.New(slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+
+		AuditDir: s.AuditDir,
+		Prober:   prober,
 	})
 	must(t, err)
+	device.Config.Handler = server.DeviceHandler()
+	device.Start()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- server.Work(ctx) }()
-	device, admin := httptest.NewServer(server.DeviceHandler()), httptest.NewServer(server.AdminHandler())
+	admin := httptest.NewServer(server.AdminHandler())
 	minting, local := httptest.NewServer(server.MintHandler()), httptest.NewServer(server.LocalMintHandler())
+	secure := httptest.NewUnstartedServer(server.MintHandler())
+	secure.Listener = tls.NewListener(secure.Listener, server.MintTLS())
+	secure.Start()
 	t.Cleanup(func() {
 		device.Close()
 		admin.Close()
 		minting.Close()
+		secure.Close()
 		local.Close()
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("server ended: %v", err)
 		}
+		f.wantNoSecrets(t, s.Log.String())
 	})
 	s.URL, s.AdminURL = device.URL+"/scep", admin.URL
 	s.MintURL, s.LocalMintURL = minting.URL, local.URL
+	s.MintTLSURL = "https" + strings.TrimPrefix(secure.URL, "http")
 	return s
+}
+
+// everyNameLeadsTo a listener, so that a replica can probe URLs which lead to itself.
+func everyNameLeadsTo(address net.Addr) probe.Prober {
+	return probe.Prober{
+		Lookup: func(context.Context, string) ([]netip.Addr, error) {
+			return []netip.Addr{netip.MustParseAddr("192.0.2.1")}, nil
+		},
+		Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, address.String())
+		},
+	}
 }
 
 // Get asks the admin listener; an error if the answer is not 200.
@@ -218,6 +265,15 @@ func (s *Server) read(path string) ([]byte, error) {
 		return nil, fmt.Errorf("GET %s: status %d: %s", path, status, body)
 	}
 	return body, nil
+}
+
+// Records asks for audit records: the lines of the answer, the first of which says
+// from when it is complete.
+func (s *Server) Records(query string) []string {
+	s.t.Helper()
+	body, err := s.read("/audit?" + query)
+	must(s.t, err)
+	return strings.Split(strings.TrimSuffix(string(body), "\n"), "\n")
 }
 
 // Metrics returns the text of /metrics.

@@ -20,6 +20,8 @@ const (
 	Malformed Reason = "Malformed"
 	// KeyNotAllowed: the template does not accept the public key.
 	KeyNotAllowed Reason = "KeyNotAllowed"
+	// DigestNotAllowed: the template does not accept the digest of the request's signature.
+	DigestNotAllowed Reason = "DigestNotAllowed"
 	// UsageNotAllowed: a key usage or extended key usage is not in the template.
 	UsageNotAllowed Reason = "UsageNotAllowed"
 	// UsageUnfit: a key usage does not fit the algorithm of the key.
@@ -36,6 +38,12 @@ const (
 	SANNotAllowed Reason = "SANNotAllowed"
 	// RuleNotMet: a CEL rule of the template is false or cannot be evaluated.
 	RuleNotMet Reason = "RuleNotMet"
+	// TemplateUnknown: the path names a template that the endpoint does not have.
+	TemplateUnknown Reason = "TemplateUnknown"
+	// TemplateAmbiguous: the request names the Microsoft templates of two templates.
+	TemplateAmbiguous Reason = "TemplateAmbiguous"
+	// SubjectHasEnough: the subject has as many valid certificates as the template allows.
+	SubjectHasEnough Reason = "SubjectHasEnough"
 )
 
 // Reasons that concern who asks.
@@ -56,6 +64,8 @@ const (
 	SignerExpired Reason = "SignerExpired"
 	// SignerUnfit: a renewal is signed by a certificate that the template would not grant.
 	SignerUnfit Reason = "SignerUnfit"
+	// CertificateRevoked: the certificate that a repeated request would get again is revoked.
+	CertificateRevoked Reason = "CertificateRevoked"
 	// SignerKeyUnfit: the key that signs a request cannot decrypt its answer.
 	SignerKeyUnfit Reason = "SignerKeyUnfit"
 	// NamesDiffer: a renewal asks for other names than the certificate that signs it.
@@ -64,12 +74,21 @@ const (
 	RenewalNotAllowed Reason = "RenewalNotAllowed"
 	// RenewalTooEarly: the renewal window has not begun.
 	RenewalTooEarly Reason = "RenewalTooEarly"
+	// RenewalKeyNotAllowed: the template wants a renewal to be for the same key, or for another.
+	RenewalKeyNotAllowed Reason = "RenewalKeyNotAllowed"
+	// SignerRevoked: a renewal is signed by a certificate that is revoked.
+	SignerRevoked Reason = "SignerRevoked"
+	// RevocationUnknown: whether the certificate that signs a renewal is revoked cannot
+	// ever be told: it names no source that could say it.
+	RevocationUnknown Reason = "RevocationUnknown"
 )
 
 // Reasons that concern the issuer.
 const (
 	// QueryNotAnswered: GetCert or GetCRL, which this server does not do.
 	QueryNotAnswered Reason = "QueryNotAnswered"
+	// CertificateUnknown: GetCRL for a certificate of another CA.
+	CertificateUnknown Reason = "CertificateUnknown"
 	// TransactionUnknown: a poll for a transaction that is not known, or is another signer's.
 	TransactionUnknown Reason = "TransactionUnknown"
 	// Denied: an approver denied the CertificateRequest.
@@ -80,6 +99,8 @@ const (
 	IssuerFailed Reason = "IssuerFailed"
 	// AttemptsExhausted: the issuer failed as often as is allowed.
 	AttemptsExhausted Reason = "AttemptsExhausted"
+	// PendingExpired: nobody answered the request within the endpoint's pending deadline.
+	PendingExpired Reason = "PendingExpired"
 	// IssuedMismatch: the issuer made another certificate than was asked for.
 	IssuedMismatch Reason = "IssuedMismatch"
 )
@@ -87,8 +108,10 @@ const (
 // failInfos lists the reasons whose failInfo is not badRequest.
 var failInfos = map[Reason]scep.FailInfo{
 	KeyNotAllowed:      scep.BadAlg,
+	DigestNotAllowed:   scep.BadAlg,
 	SignerKeyUnfit:     scep.BadAlg,
 	TransactionUnknown: scep.BadCertID,
+	CertificateUnknown: scep.BadCertID,
 }
 
 // maxText bounds the text for the device, in bytes.

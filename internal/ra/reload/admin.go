@@ -16,6 +16,8 @@ type Admin struct {
 	TLS *tls.Certificate
 	// Basic is nil where no user may mint.
 	Basic *Basic
+	// Callers is nil where nobody may mint by a client certificate.
+	Callers *Callers
 }
 
 // Basic is a user with a password. It keeps hashes only.
@@ -42,7 +44,8 @@ func (b *Basic) Is(username, password string) bool {
 
 // updateAdmin reads what the admin exposure needs. Whoever takes the user away
 // wants it gone, so here the last good one does not stay.
-func (p *parts) updateAdmin(f *files, found *problems) {
+func (p *parts) updateAdmin(clients []string, f *files, found *problems) {
+	p.updateCallers(clients, f, found)
 	if pair, err := readTLS(f.adminTLS); err != nil {
 		found.add("admin-tls", err)
 	} else {

@@ -1,6 +1,7 @@
 package reload
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -96,13 +97,36 @@ func (s *Snapshot) OneTime(name string) *onetime.OneTime {
 	return nil
 }
 
-// readChallengeKeys reads the key that signs one-time challenges, and the one before if there is one.
-func readChallengeKeys(files map[string][]byte) [][]byte {
-	var keys [][]byte
-	for _, name := range []string{raconfig.ChallengeKeyFile, raconfig.PreviousChallengeKeyFile} {
-		if key := files[name]; len(key) > 0 {
+// updateChallengeKeys takes over the key that mints one-time challenges and those that
+// only verify. Without the first the keys stay as they were: no other may mint in its place.
+func (p *parts) updateChallengeKeys(files map[string][]byte, found *problems) {
+	active := files[raconfig.ChallengeKeyFile]
+	if len(active) < onetime.KeyBytes {
+		if len(active) > 0 {
+			found.add("state/"+raconfig.ChallengeKeyFile, errShort(active))
+		}
+		return
+	}
+	keys := [][]byte{active}
+	for _, name := range []string{raconfig.PreviousChallengeKeyFile, raconfig.NextChallengeKeyFile} {
+		key := files[name]
+		switch {
+		case len(key) == 0 || isAmong(keys, key):
+		case len(key) < onetime.KeyBytes:
+			found.add("state/"+name, errShort(key))
+		case len(keys) == onetime.MaxKeys:
+			found.add("state/"+name, fmt.Errorf("%d keys are valid at once; it is taken in when %s is gone", onetime.MaxKeys, raconfig.PreviousChallengeKeyFile))
+		default:
 			keys = append(keys, key)
 		}
 	}
-	return keys
+	p.challengeKeys = keys
+}
+
+func errShort(key []byte) error {
+	return fmt.Errorf("it holds %d bytes, %d are needed", len(key), onetime.KeyBytes)
+}
+
+func isAmong(keys [][]byte, key []byte) bool {
+	return slices.ContainsFunc(keys, func(k []byte) bool { return bytes.Equal(k, key) })
 }

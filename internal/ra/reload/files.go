@@ -17,6 +17,7 @@ import (
 // challenges by the name of the challenge, a slash, and the file name.
 type files struct {
 	config, keyring, challenges, state, tls, adminTLS, adminBasic map[string][]byte
+	adminClients, clients, keyrings, signer                       map[string][]byte
 	challengesDir                                                 string
 	// failed are directories that cannot be read.
 	failed map[string]error
@@ -38,6 +39,16 @@ func readFiles(d Dirs) *files {
 	f.tls = read("tls", d.TLS)
 	f.adminTLS = read("admin-tls", d.AdminTLS)
 	f.adminBasic = read("admin-basic", d.AdminBasic)
+	f.adminClients = read("admin-clients", d.AdminClients)
+	f.signer = read("signer", d.Signer)
+	volumes := func(what, dir string) map[string][]byte {
+		content, err := readVolumes(dir)
+		if err != nil {
+			f.failed[what] = err
+		}
+		return content
+	}
+	f.clients, f.keyrings = volumes("clients", d.Clients), volumes("keyrings", d.Keyrings)
 	return f
 }
 
@@ -60,7 +71,7 @@ func (f *files) tokenFile(name string) string {
 // sum identifies the contents.
 func (f *files) sum() [sha256.Size]byte {
 	h := sha256.New()
-	for _, dir := range []map[string][]byte{f.config, f.keyring, f.challenges, f.state, f.tls, f.adminTLS, f.adminBasic} {
+	for _, dir := range []map[string][]byte{f.config, f.keyring, f.challenges, f.state, f.tls, f.adminTLS, f.adminBasic, f.adminClients, f.clients, f.keyrings, f.signer} {
 		for _, name := range slices.Sorted(maps.Keys(dir)) {
 			part := sha256.Sum256(dir[name])
 			_, _ = fmt.Fprintf(h, "%q %x\n", name, part) // a hash does not fail

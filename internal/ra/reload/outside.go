@@ -1,11 +1,10 @@
 package reload
 
 import (
-	"bytes"
-	"cmp"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,17 +15,32 @@ import (
 	"time"
 
 	"github.com/scepter-pki/scepter/api/v1alpha1"
+	"github.com/scepter-pki/scepter/internal/pkifacts"
 	"github.com/scepter-pki/scepter/internal/ra/challenge"
 	"github.com/scepter-pki/scepter/internal/ra/challenge/intune"
 	"github.com/scepter-pki/scepter/internal/ra/challenge/outbound"
 	"github.com/scepter-pki/scepter/internal/ra/challenge/webhook"
+	"github.com/scepter-pki/scepter/internal/ra/clientprobe"
 	"github.com/scepter-pki/scepter/internal/raconfig"
 )
 
 // outside is a challenge that asks a service, and what it was made from.
 type outside struct {
 	verifier challenge.Verifier
-	madeFrom [sha256.Size]byte
+	madeFrom string
+	// clients are the client credentials that it shows, and services to whom.
+	clients  []*ClientCredential
+	services []clientprobe.Service
+	needs    []raconfig.Need
+}
+
+// client finds a client credential by its name; nil if there is none.
+func (o *outside) client(name string) *ClientCredential {
+	i := slices.IndexFunc(o.clients, func(c *ClientCredential) bool { return c.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return o.clients[i]
 }
 
 // updateOutside makes a challenge that asks a service, unless it is as it was:
@@ -37,7 +51,10 @@ func (p *parts) updateOutside(config *configPart, c raconfig.Challenge, f *files
 		entry:     c,
 		endpoint:  config.config.Endpoint,
 		files:     f.ofChallenge(c.Name),
+		clients:   f.clients,
+		active:    config.config.Clients,
 		tokenFile: f.tokenFile(c.Name),
+		proxy:     config.config.Proxy,
 		now:       p.now,
 	}
 	sum := sources.sum()
@@ -45,10 +62,11 @@ func (p *parts) updateOutside(config *configPart, c raconfig.Challenge, f *files
 	if have.verifier != nil && have.madeFrom == sum {
 		return
 	}
-	verifier, err := sources.make()
+	made, err := sources.make()
 	switch {
 	case err == nil:
-		p.outside[c.Name] = outside{verifier, sum}
+		made.madeFrom, made.needs = sum, sources.needs()
+		p.outside[c.Name] = *made
 		return
 	case have.verifier == nil:
 		p.outside[c.Name] = outside{verifier: challenge.NewUnusable(c.Name, fmt.Errorf("challenge %s: %w", c.Name, err))}
@@ -61,77 +79,65 @@ type sources struct {
 	entry     raconfig.Challenge
 	endpoint  raconfig.Endpoint
 	files     map[string][]byte
+	clients   map[string][]byte // of all client credentials
+	active    map[string]raconfig.Client
 	tokenFile string
+	proxy     *raconfig.Proxy
 	now       func() time.Time
 }
 
-func (s sources) sum() [sha256.Size]byte {
+func (s sources) sum() string {
+	return s.sumOf(s.files, s.clientFiles())
+}
+
+// sumOf tells apart what a challenge is made from: its entry and some files.
+func (s sources) sumOf(files ...map[string][]byte) string {
 	h := sha256.New()
 	_ = json.NewEncoder(h).Encode(s.entry) // plain values, and a hash does not fail
-	for _, name := range slices.Sorted(maps.Keys(s.files)) {
-		_, _ = fmt.Fprintf(h, "%q %x\n", name, sha256.Sum256(s.files[name]))
+	_ = json.NewEncoder(h).Encode(s.proxy)
+	for _, some := range files {
+		for _, name := range slices.Sorted(maps.Keys(some)) {
+			_, _ = fmt.Fprintf(h, "%q %x\n", name, sha256.Sum256(some[name]))
+		}
 	}
-	return [sha256.Size]byte(h.Sum(nil))
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// clientFiles are those of the credentials that the entry names, and which generation of
+// each is to be shown.
+func (s sources) clientFiles() map[string][]byte {
+	out := map[string][]byte{}
+	for _, credential := range s.entry.ClientCredentials() {
+		for file, content := range within(s.clients, credential) {
+			out[credential+"/"+file] = content
+		}
+		out[credential] = []byte(s.active[credential].ActiveGeneration)
+	}
+	return out
 }
 
 var errNoSettings = errors.New("the entry has no settings")
 
-func (s sources) make() (challenge.Verifier, error) {
+func (s sources) make() (*outside, error) {
 	switch {
 	case s.entry.Webhook != nil:
 		return s.webhook(s.entry.Webhook)
 	case s.entry.Intune != nil:
-		return s.intune(s.entry.Intune)
+		verifier, err := s.intune(s.entry.Intune)
+		if err != nil {
+			return nil, err
+		}
+		return &outside{verifier: verifier}, nil
 	}
 	return nil, errNoSettings
 }
 
-func (s sources) webhook(c *raconfig.Webhook) (challenge.Verifier, error) {
-	roots, err := s.roots(c.CABundle)
-	if err != nil {
-		return nil, err
-	}
-	timeout := time.Duration(c.TimeoutSeconds) * time.Second
-	o := challenge.WebhookOptions{Name: s.entry.Name}
-	if o.Ask, err = s.hook(c.Hook, "", roots, timeout); err != nil {
-		return nil, err
-	}
-	if c.Notification != nil {
-		o.NotificationRequired = c.Notification.Required
-		if o.Notify, err = s.hook(c.Notification.Hook, raconfig.NotificationPrefix, roots, timeout); err != nil {
-			return nil, fmt.Errorf("notification: %w", err)
-		}
-	}
-	return challenge.NewWebhook(o), nil
-}
-
-// hook makes one webhook of the files whose names begin with prefix.
-func (s sources) hook(c raconfig.Hook, prefix string, roots *x509.CertPool, timeout time.Duration) (*webhook.Hook, error) {
-	if err := outbound.CheckURL(c.URL); err != nil {
-		return nil, fmt.Errorf("url: %w", err)
-	}
-	h := &webhook.Hook{
-		URL: c.URL, ID: cmp.Or(c.ID, s.entry.Name), Provisioner: s.endpoint.Name,
-		Timeout: timeout, Now: s.now,
-	}
-	o := outbound.Options{Timeout: timeout, MaxAnswer: webhook.MaxAnswer, Roots: roots}
-	for _, way := range c.Authentication {
-		authenticate, known := authentications[way]
-		if !known {
-			return nil, fmt.Errorf("authentication %s is not known", way)
-		}
-		if err := authenticate(credentials{s.files, prefix}, h, &o); err != nil {
-			return nil, fmt.Errorf("authentication %s: %w", way, err)
-		}
-	}
-	h.Client = outbound.New(o)
-	return h, nil
-}
-
-// credentials are files whose names begin with a prefix.
+// credentials are files whose names begin with a prefix, and perhaps a client certificate from elsewhere.
 type credentials struct {
 	files  map[string][]byte
 	prefix string
+	// client is nil where the client certificate is among the files.
+	client func() (*ClientCredential, error)
 }
 
 // word reads a file of one line. A line end behind it is an editor's.
@@ -173,6 +179,13 @@ var authentications = map[v1alpha1.WebhookAuthentication]func(credentials, *webh
 		return errors.Join(err, missing)
 	},
 	v1alpha1.WebhookClientCertificate: func(c credentials, _ *webhook.Hook, o *outbound.Options) error {
+		if c.client != nil {
+			client, err := c.client()
+			if err == nil {
+				o.ClientCertificate = client.current
+			}
+			return err
+		}
 		pair, err := c.pair()
 		o.ClientCertificate = func() (*tls.Certificate, error) { return &pair, nil }
 		return err
@@ -186,11 +199,11 @@ func (s sources) roots(own bool) (*x509.CertPool, error) {
 	if !own {
 		return nil, nil
 	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(bytes.TrimSpace(s.files[raconfig.CABundleFile])) {
+	bundle := pkifacts.ReadBundle(s.files[raconfig.CABundleFile])
+	if bundle.Empty() {
 		return nil, errNoRoots
 	}
-	return pool, nil
+	return bundle.Pool(), nil
 }
 
 func (s sources) intune(c *raconfig.Intune) (challenge.Verifier, error) {
@@ -212,7 +225,7 @@ func (s sources) intune(c *raconfig.Intune) (challenge.Verifier, error) {
 		URLs:       urls,
 		Credential: credential,
 		Caller:     caller(),
-		Outbound:   outbound.New(outbound.Options{Timeout: time.Duration(c.TimeoutSeconds) * time.Second, MaxAnswer: intune.MaxAnswer, Roots: roots}),
+		Outbound:   outbound.New(outbound.Options{Timeout: time.Duration(c.TimeoutSeconds) * time.Second, MaxAnswer: intune.MaxAnswer, Roots: roots, Proxy: s.proxy.ForRequest}),
 		Now:        s.now,
 	})
 	return challenge.NewIntune(challenge.IntuneOptions{

@@ -84,11 +84,11 @@ func TestWebhookAuthentications(t *testing.T) {
 		s := hookSources(service.URL, c.ways...)
 		maps.Copy(s.files, c.files)
 		s.files[raconfig.CABundleFile] = service.RootsPEM()
-		verifier, err := s.make()
+		made, err := s.make()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if admission, err := verifier.Verify(t.Context(), newAttempt(t, devicePassword)); err != nil || admission == nil {
+		if admission, err := made.verifier.Verify(t.Context(), newAttempt(t, devicePassword)); err != nil || admission == nil {
 			t.Fatalf("%v: %v, %v", c.ways, admission, err)
 		}
 		asked := service.Asked()[0]
@@ -125,11 +125,11 @@ func TestIntuneAuthentications(t *testing.T) {
 			}},
 			files: files, tokenFile: token, now: time.Now,
 		}
-		verifier, err := s.make()
+		made, err := s.make()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if admission, err := verifier.Verify(t.Context(), newAttempt(t, intunesim.Challenge)); err != nil || admission == nil {
+		if admission, err := made.verifier.Verify(t.Context(), newAttempt(t, intunesim.Challenge)); err != nil || admission == nil {
 			t.Errorf("%s: %v, %v", way, admission, err)
 		}
 	}
@@ -174,8 +174,8 @@ func TestBadSources(t *testing.T) {
 		"tls.crt and tls.key":        intune(v1alpha1.IntuneClientCertificate, map[string][]byte{raconfig.CertificateFile: []byte("secret")}),
 		"authentication : it is not": intune("", nil),
 	} {
-		verifier, err := s.make()
-		if verifier != nil || err == nil || !strings.Contains(err.Error(), says) {
+		made, err := s.make()
+		if made != nil || err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("want an error with %q: %v", says, err)
 		}
 		if err != nil && strings.Contains(err.Error(), "=secret") || err != nil && strings.Contains(err.Error(), "secret!") {

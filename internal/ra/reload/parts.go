@@ -22,24 +22,32 @@ func (p *problems) add(what string, err error) {
 // parts are the last good content of each kind of file.
 type parts struct {
 	config  *configPart
-	keyring *raconfig.Keyring
-	key     []byte
-	static  map[string]*challenge.Static
-	tls     *tls.Certificate
-	admin   Admin
+	keyring *raconfig.Keyring // of all RA credentials
+	// keyrings of each of them; "" is the one in Dirs.Keyring.
+	keyrings map[string]*raconfig.Keyring
+	key      []byte
+	static   map[string]*challenge.Static
+	tls      *tls.Certificate
+	admin    Admin
+	signers  signers
 
 	// outside are the challenges that ask a service, by name.
 	outside map[string]outside
 
+	recording     Recording
 	challengeKeys [][]byte
 	// guards of one-time challenges, by name: a change of the files does not forget
 	// who has been guessing.
 	guards map[string]*onetime.Guard
 	now    func() time.Time
+	// pod is the server's name.
+	pod string
 }
 
 func newParts(now func() time.Time) parts {
 	return parts{
+		keyrings: map[string]*raconfig.Keyring{},
+
 		static:  map[string]*challenge.Static{},
 		outside: map[string]outside{},
 		guards:  map[string]*onetime.Guard{},
@@ -53,19 +61,14 @@ func (p *parts) update(f *files, found *problems) *configPart {
 	for dir, err := range f.failed {
 		found.add(dir, err)
 	}
-	if keyring, err := raconfig.DecodeKeyring(f.keyring); err != nil {
-		found.add("keyring", err)
-	} else {
-		p.keyring = keyring
-	}
+	p.updateKeyring(f, found)
 	if key, err := readStateKey(f.state); err != nil {
 		found.add("state", err)
 	} else {
 		p.key = key
 	}
-	if keys := readChallengeKeys(f.state); len(keys) > 0 {
-		p.challengeKeys = keys
-	}
+	p.updateChallengeKeys(f.state, found)
+	p.recall(f)
 	config, err := p.readConfig(f)
 	if err != nil {
 		found.add("config", err)
@@ -78,7 +81,7 @@ func (p *parts) update(f *files, found *problems) *configPart {
 var errOtherEndpoint = errors.New("it belongs to another endpoint")
 
 func (p *parts) readConfig(f *files) (*configPart, error) {
-	config, err := readConfig(f.config)
+	config, err := readConfig(f.config, raconfig.ConfigFile)
 	if err != nil || p.config == nil {
 		return config, err
 	}
@@ -87,6 +90,20 @@ func (p *parts) readConfig(f *files) (*configPart, error) {
 		return nil, errOtherEndpoint
 	}
 	return config, nil
+}
+
+// recall gives a server that has just started what others have in memory: the last good
+// configuration. It serves if the newest does not; whether it can shows later.
+func (p *parts) recall(f *files) {
+	if p.config != nil {
+		return
+	}
+	config, err := recallConfig(f.config, p.pod)
+	if err != nil {
+		return // there is none for this server; that is no problem while the newest is good
+	}
+	p.config = config
+	p.updateForConfig(config, f, &problems{}) // those of the newest are told
 }
 
 // updateForConfig reads what depends on the configuration, new or previous.
@@ -100,8 +117,12 @@ func (p *parts) updateForConfig(config *configPart, f *files, found *problems) {
 	for _, c := range config.config.Challenges {
 		p.updateChallenge(config, c, f, found)
 	}
+	p.updateRecording(config, f, found)
 	if config.config.Admin {
-		p.updateAdmin(f, found)
+		p.updateAdmin(config.config.AdminClients, f, found)
+	}
+	if config.config.Issuance.Signer != nil {
+		p.updateSigners(f, found)
 	}
 	if !config.config.TLS {
 		return
@@ -151,7 +172,11 @@ func (p *parts) snapshot(c *configPart) (*Snapshot, error) {
 	case c.config.TLS && p.tls == nil:
 		return nil, errNoTLS
 	}
-	identity, err := newIdentity(p.keyring, c.config.ActiveGeneration)
+	identity, err := newIdentity(p.keyring, c.config.ActiveGeneration, c.ca)
+	if err != nil {
+		return nil, err
+	}
+	signers, err := p.signers.clientOf(c)
 	if err != nil {
 		return nil, err
 	}
@@ -160,12 +185,19 @@ func (p *parts) snapshot(c *configPart) (*Snapshot, error) {
 		ConfigHash:     c.hash,
 		Keyring:        p.keyring,
 		Identity:       identity,
+		RenewalCAs:     c.ca.forRenewals(p.keyring, identity),
 		Settings:       newSettings(c.config, c.templates),
 		Templates:      c.templates,
+		Selection:      c.selection,
 		Challenges:     p.challenges(c),
 		StateKey:       p.key,
+		ChallengeKeys:  p.challengeKeys,
 		TrustedProxies: c.proxies,
+		Recording:      p.recording,
+		Signers:        signers,
 	}
+	s.Clients, s.Services = p.clients(c)
+	s.Needs = p.needs(c)
 	if c.config.TLS {
 		s.TLS = p.tls
 	}

@@ -3,21 +3,37 @@ package reload
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/fsnotify/fsnotify"
 )
 
 // Dirs are the mounted directories; see package raconfig.
 type Dirs struct {
-	Config, Keyring, Challenges, State, TLS, AdminTLS, AdminBasic string
+	Config, Keyring, Challenges, State, TLS, AdminTLS, AdminBasic, AdminClients string
+	// Clients has a mounted directory for each client credential.
+	Clients string
+	// Keyrings has a mounted directory for each further RA credential.
+	Keyrings string
+	// Signer has the certificate to reach the signers with, where there are any.
+	Signer string
 }
 
 func (d Dirs) all() []string {
-	return []string{d.Config, d.Keyring, d.Challenges, d.State, d.TLS, d.AdminTLS, d.AdminBasic}
+	all := []string{d.Config, d.Keyring, d.Challenges, d.State, d.TLS, d.AdminTLS, d.AdminBasic, d.AdminClients, d.Signer}
+	for _, dir := range []string{d.Clients, d.Keyrings} {
+		names, err := volumesIn(dir)
+		if err != nil {
+			continue // the poll says why
+		}
+		for _, name := range names {
+			all = append(all, filepath.Join(dir, name))
+		}
+	}
+	return all
 }
 
 // Status is what there is to say about the files.
@@ -28,6 +44,8 @@ type Status struct {
 	Held []string
 	// Problems keep newer files from use: each names the file and what to do.
 	Problems []string
+	// Warnings are about what is in use all the same.
+	Warnings []string
 }
 
 // Reloader keeps the last good state of the files. It is safe for concurrent use.
@@ -45,10 +63,11 @@ type Reloader struct {
 	last parts
 }
 
-// New makes a reloader that has read nothing yet. The clock is for what challenges
-// are verified by.
-func New(dirs Dirs, logger *slog.Logger, now func() time.Time) *Reloader {
+// New makes a reloader that has read nothing yet, for the server of this name: empty
+// outside a cluster. The clock is for what challenges are verified by.
+func New(dirs Dirs, pod string, logger *slog.Logger, now func() time.Time) *Reloader {
 	r := &Reloader{dirs: dirs, logger: logger, first: make(chan struct{}), last: newParts(now)}
+	r.last.pod = pod
 	r.status.Store(&Status{Problems: []string{"the files have not been read yet: wait"}})
 	return r
 }
@@ -62,59 +81,8 @@ func (r *Reloader) Current() *Snapshot { return r.Status().Snapshot }
 // First is closed when there is a snapshot.
 func (r *Reloader) First() <-chan struct{} { return r.first }
 
-const (
-	// settle is how long files have to be quiet before they are read.
-	settle = 50 * time.Millisecond
-	// pollEvery is for changes that the watch has missed.
-	pollEvery = 5 * time.Second
-)
-
 // Run reads the files, and again after each change, until the context ends.
-func (r *Reloader) Run(ctx context.Context) {
-	events, stop := r.watch()
-	defer stop()
-	ticker := time.NewTicker(pollEvery)
-	defer ticker.Stop()
-	for {
-		r.Reload()
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		case <-events:
-			settled := time.NewTimer(settle)
-			select {
-			case <-ctx.Done():
-			case <-settled.C:
-			}
-			settled.Stop()
-		}
-	}
-}
-
-// watch signals changes in the directories. Without it there is still the poll.
-func (r *Reloader) watch() (events <-chan struct{}, stop func()) {
-	watcher, err := fsnotify.NewWatcher()
-	if err != nil {
-		r.logger.Warn("files are not watched, only polled", "error", err)
-		return nil, func() {}
-	}
-	for _, dir := range r.dirs.all() {
-		if err := watcher.Add(dir); err != nil {
-			r.logger.Debug("directory is not watched, only polled", "directory", dir, "error", err)
-		}
-	}
-	out := make(chan struct{}, 1)
-	go func() {
-		for range watcher.Events {
-			select {
-			case out <- struct{}{}:
-			default:
-			}
-		}
-	}()
-	return out, func() { _ = watcher.Close() }
-}
+func (r *Reloader) Run(ctx context.Context) { Watch(ctx, r.logger, r.dirs.all(), r.Reload) }
 
 // Reload reads the files once. Nothing happens if they are as they were.
 func (r *Reloader) Reload() {
@@ -148,7 +116,25 @@ func (r *Reloader) digest(f *files) *Status {
 		status.Held = r.last.keyring.IDs()
 	}
 	status.Problems = *found
+	if status.Snapshot != nil {
+		status.Warnings = warnings(status.Snapshot)
+	}
 	return status
+}
+
+// warnings are about fields that a newer operator wrote and this version ignores, and
+// about client credentials of which another generation is shown than was said.
+func warnings(s *Snapshot) []string {
+	var out []string
+	for _, path := range s.Config.Unknown {
+		out = append(out, fmt.Sprintf("config: the field %s is not known to this version and is ignored: run the server that goes with the operator", path))
+	}
+	for _, c := range s.Clients {
+		if warning, other := c.warning(); other {
+			out = append(out, warning)
+		}
+	}
+	return out
 }
 
 // assemble makes a snapshot with the new configuration, else with the one before,

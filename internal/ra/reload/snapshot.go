@@ -13,7 +13,10 @@ import (
 
 	"github.com/scepter-pki/scepter/api/v1alpha1"
 	"github.com/scepter-pki/scepter/internal/ra/challenge"
+	"github.com/scepter-pki/scepter/internal/ra/clientprobe"
 	"github.com/scepter-pki/scepter/internal/ra/policy"
+	"github.com/scepter-pki/scepter/internal/ra/policy/selection"
+	"github.com/scepter-pki/scepter/internal/ra/signer/client"
 	"github.com/scepter-pki/scepter/internal/raconfig"
 	"github.com/scepter-pki/scepter/internal/scep"
 )
@@ -24,16 +27,32 @@ type Snapshot struct {
 	ConfigHash string
 	Keyring    *raconfig.Keyring
 	Identity   *scep.Identity
+	// RenewalCAs are those whose certificates may authenticate their renewal.
+	RenewalCAs []*x509.Certificate
 	Settings   scep.Settings
 	Templates  []Template
+	// Selection says which of them serves a request.
+	Selection  *selection.Table
 	Challenges challenge.List
 	// StateKey is the endpoint's HMAC key.
-	StateKey       []byte
+	StateKey []byte
+	// ChallengeKeys are those of one-time challenges: the first mints, all verify.
+	ChallengeKeys  [][]byte
 	TrustedProxies []netip.Prefix
+	// Recording is where records and traces are sent.
+	Recording Recording
 	// TLS is nil where the servers do not end TLS.
 	TLS *tls.Certificate
 	// Admin is empty where challenges are not minted over HTTPS.
 	Admin Admin
+	// Clients are the client credentials that services are shown, and Services whom to
+	// ask whether they let them pass.
+	Clients  []*ClientCredential
+	Services []clientprobe.Service
+	// Needs are the services that the servers call, but for the API server.
+	Needs []raconfig.Need
+	// Signers is nil where the endpoint has none.
+	Signers *client.Client
 }
 
 // Template is a compiled template under its name within the endpoint.
@@ -48,7 +67,12 @@ func (s *Snapshot) DefaultTemplate() *Template {
 	if wanted == nil {
 		return nil
 	}
-	i := slices.IndexFunc(s.Templates, func(t Template) bool { return t.Name == wanted.Name })
+	return s.Template(wanted.Name)
+}
+
+// Template finds a template by its name within the endpoint; nil if there is none.
+func (s *Snapshot) Template(name string) *Template {
+	i := slices.IndexFunc(s.Templates, func(t Template) bool { return t.Name == name })
 	if i < 0 {
 		return nil
 	}
@@ -63,37 +87,65 @@ type configPart struct {
 	config    *raconfig.Config
 	hash      string
 	templates []Template
+	selection *selection.Table
 	proxies   []netip.Prefix
+	ca        authorities
 }
 
-func readConfig(files map[string][]byte) (*configPart, error) {
-	raw, ok := files[raconfig.ConfigFile]
+// readConfig reads one of the configuration files.
+func readConfig(files map[string][]byte, name string) (*configPart, error) {
+	raw, ok := files[name]
 	if !ok {
-		return nil, fmt.Errorf("%s is missing", raconfig.ConfigFile)
+		return nil, fmt.Errorf("%s is missing", name)
 	}
 	config, err := raconfig.Decode(raw)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", raconfig.ConfigFile, err)
-	}
-	if config.DefaultTemplate() == nil {
-		return nil, fmt.Errorf("%s: no template is the default", raconfig.ConfigFile)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	part := &configPart{config: config, hash: raconfig.Hash(raw)}
+	if part.ca, err = readAuthorities(config.CA); err != nil {
+		return nil, fmt.Errorf("%s: ca: %w", name, err)
+	}
+	if part.selection, err = newSelection(config.Templates); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
 	for _, t := range config.Templates {
 		compiled, err := policy.Compile(t.Spec)
 		if err != nil {
-			return nil, fmt.Errorf("%s: template %s: %w", raconfig.ConfigFile, t.Name, err)
+			return nil, fmt.Errorf("%s: template %s: %w", name, t.Name, err)
 		}
-		part.templates = append(part.templates, Template{Name: t.Name, Policy: compiled})
+		part.templates = append(part.templates, Template{Name: t.Name, Policy: compiled.For(config.Issuance.Mode)})
 	}
 	for _, cidr := range config.TrustedProxies {
 		prefix, err := netip.ParsePrefix(cidr)
 		if err != nil {
-			return nil, fmt.Errorf("%s: trustedProxies: %w", raconfig.ConfigFile, err)
+			return nil, fmt.Errorf("%s: trustedProxies: %w", name, err)
 		}
 		part.proxies = append(part.proxies, prefix)
 	}
 	return part, nil
+}
+
+var errNoLastGood = errors.New("there is no last good configuration for servers of this revision")
+
+// recallConfig reads the last good configuration for a pod.
+func recallConfig(files map[string][]byte, pod string) (*configPart, error) {
+	if !raconfig.ReadLastGood(files).Fits(pod) {
+		return nil, errNoLastGood
+	}
+	return readConfig(files, raconfig.LastGoodConfigFile)
+}
+
+func newSelection(templates []raconfig.Template) (*selection.Table, error) {
+	var entries []selection.Entry
+	for _, t := range templates {
+		entries = append(entries, selection.Entry{Name: t.Name, Default: t.Default, KeyUsage: t.KeyUsage, Microsoft: t.Spec.Microsoft})
+	}
+	table, err := selection.New(entries)
+	if err != nil {
+		return nil, fmt.Errorf("templates: %w", err)
+	}
+	return table, nil
 }
 
 // hmacKeySize is the length of the endpoint's key in bytes.
@@ -122,7 +174,7 @@ func readTLS(files map[string][]byte) (*tls.Certificate, error) {
 }
 
 // newIdentity makes what the protocol works with from the keyring.
-func newIdentity(k *raconfig.Keyring, active string) (*scep.Identity, error) {
+func newIdentity(k *raconfig.Keyring, active string, ca authorities) (*scep.Identity, error) {
 	id := &scep.Identity{}
 	for i := range k.Generations {
 		g := &k.Generations[i]
@@ -134,11 +186,12 @@ func newIdentity(k *raconfig.Keyring, active string) (*scep.Identity, error) {
 			id.Others = append(id.Others, converted)
 			continue
 		}
-		id.Active, id.CAChain = converted, caChain(g)
+		id.Active, id.CAChain = converted, ca.complete(g)
 	}
 	if id.Active == nil {
 		return nil, fmt.Errorf("activeGeneration %s: the keyring lacks it", active)
 	}
+	id.NextCA = ca.nextAfter(id.CAChain)
 	return id, nil
 }
 
@@ -156,16 +209,6 @@ func newGeneration(g *raconfig.Generation) (*scep.Generation, error) {
 
 func newCredential(c *raconfig.Certificate) *scep.Credential {
 	return &scep.Credential{Certificate: c.Certificate, Key: c.Key}
-}
-
-// caChain is the chain behind the generation's certificates.
-func caChain(g *raconfig.Generation) []*x509.Certificate {
-	for i := range g.Certificates {
-		if chain := g.Certificates[i].Chain; len(chain) > 0 {
-			return chain
-		}
-	}
-	return nil
 }
 
 // chainShapes are the values of a configuration's caChain; empty is Full.

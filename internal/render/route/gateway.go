@@ -13,7 +13,7 @@ import (
 // listeners of its Gateways that fit: to keep a host with http Disabled off a
 // plain listener, name the HTTPS listener in the parentRef's sectionName. It is
 // nil if there is nothing to route.
-func HTTPRoute(ep *v1alpha1.ScepEndpoint) *gatewayv1ac.HTTPRouteApplyConfiguration {
+func HTTPRoute(ep *v1alpha1.ScepEndpoint, sets []*ListenerSet) *gatewayv1ac.HTTPRouteApplyConfiguration {
 	gateway := ep.Spec.Exposure.Gateway
 	if gateway == nil {
 		return nil
@@ -28,7 +28,7 @@ func HTTPRoute(ep *v1alpha1.ScepEndpoint) *gatewayv1ac.HTTPRouteApplyConfigurati
 	return gatewayv1ac.HTTPRoute(render.ChildName(ep.Name), ep.Namespace).
 		WithLabels(render.Labels(ep.Name)).
 		WithSpec(gatewayv1ac.HTTPRouteSpec().
-			WithParentRefs(parents(gateway)...).
+			WithParentRefs(parentRefs(ep, sets)...).
 			WithHostnames(hostnames(hosts)...).
 			WithRules(gatewayv1ac.HTTPRouteRule().
 				WithMatches(gatewayv1ac.HTTPRouteMatch().WithPath(gatewayv1ac.HTTPPathMatch().
@@ -39,7 +39,7 @@ func HTTPRoute(ep *v1alpha1.ScepEndpoint) *gatewayv1ac.HTTPRouteApplyConfigurati
 
 // TLSRoute routes the TLS of whole hosts to an endpoint's servers, which end it.
 // It is nil if there is nothing to route.
-func TLSRoute(ep *v1alpha1.ScepEndpoint) *gatewayv1ac.TLSRouteApplyConfiguration {
+func TLSRoute(ep *v1alpha1.ScepEndpoint, sets []*ListenerSet) *gatewayv1ac.TLSRouteApplyConfiguration {
 	gateway := ep.Spec.Exposure.Gateway
 	if gateway == nil || gateway.Mode != v1alpha1.GatewayTLSPassthrough {
 		return nil
@@ -56,7 +56,7 @@ func TLSRoute(ep *v1alpha1.ScepEndpoint) *gatewayv1ac.TLSRouteApplyConfiguration
 	return gatewayv1ac.TLSRoute(render.ChildName(ep.Name), ep.Namespace).
 		WithLabels(render.Labels(ep.Name)).
 		WithSpec(gatewayv1ac.TLSRouteSpec().
-			WithParentRefs(parents(gateway)...).
+			WithParentRefs(parentRefs(ep, sets)...).
 			WithHostnames(hostnames(hosts)...).
 			WithRules(gatewayv1ac.TLSRouteRule().WithBackendRefs(gatewayv1ac.BackendRef().
 				WithName(gatewayv1.ObjectName(render.ChildName(ep.Name))).
@@ -69,18 +69,18 @@ func httpBackend(ep *v1alpha1.ScepEndpoint) *gatewayv1ac.HTTPBackendRefApplyConf
 		WithPort(render.HTTPPort)
 }
 
-func parents(g *v1alpha1.GatewayExposure) []*gatewayv1ac.ParentReferenceApplyConfiguration {
-	out := make([]*gatewayv1ac.ParentReferenceApplyConfiguration, 0, len(g.ParentRefs))
-	for _, ref := range g.ParentRefs {
+func parentRefs(ep *v1alpha1.ScepEndpoint, sets []*ListenerSet) []*gatewayv1ac.ParentReferenceApplyConfiguration {
+	var out []*gatewayv1ac.ParentReferenceApplyConfiguration
+	for _, p := range Parents(ep, sets) {
 		parent := gatewayv1ac.ParentReference().
 			WithGroup(gatewayv1.GroupName).
-			WithKind("Gateway").
-			WithName(gatewayv1.ObjectName(ref.Name))
-		if ref.Namespace != "" {
-			parent.WithNamespace(gatewayv1.Namespace(ref.Namespace))
+			WithKind(gatewayv1.Kind(p.Kind)).
+			WithName(gatewayv1.ObjectName(p.Name))
+		if p.Namespace != ep.Namespace {
+			parent.WithNamespace(gatewayv1.Namespace(p.Namespace))
 		}
-		if ref.SectionName != "" {
-			parent.WithSectionName(gatewayv1.SectionName(ref.SectionName))
+		if p.SectionName != "" {
+			parent.WithSectionName(gatewayv1.SectionName(p.SectionName))
 		}
 		out = append(out, parent)
 	}

@@ -1,6 +1,8 @@
 package route
 
 import (
+	"maps"
+
 	networkingv1 "k8s.io/api/networking/v1"
 	networkingv1ac "k8s.io/client-go/applyconfigurations/networking/v1"
 
@@ -18,17 +20,29 @@ func Ingresses(ep *v1alpha1.ScepEndpoint, i Implementation) []*networkingv1ac.In
 	}
 	var out []*networkingv1ac.IngressApplyConfiguration
 	if hosts := hostsWith(ep, v1alpha1.PlainHTTPEnabled); len(hosts) > 0 {
-		out = append(out, ingress(ep, render.ChildName(ep.Name), hosts, i.HTTPAndHTTPS))
+		out = append(out, ingress(ep, render.ChildName(ep.Name), hosts, i, i.HTTPAndHTTPS))
 	}
 	if hosts := hostsWith(ep, v1alpha1.PlainHTTPDisabled); len(hosts) > 0 {
-		out = append(out, ingress(ep, render.TLSOnlyIngressName(ep.Name), hosts, i.HTTPSOnly))
+		out = append(out, ingress(ep, render.TLSOnlyIngressName(ep.Name), hosts, i, i.HTTPSOnly))
 	}
 	return out
 }
 
-func ingress(ep *v1alpha1.ScepEndpoint, name string, hosts []v1alpha1.Host, annotations map[string]string) *networkingv1ac.IngressApplyConfiguration {
+// annotationIngressClass names the class for implementations without IngressClass.
+const annotationIngressClass = "kubernetes.io/ingress.class"
+
+func ingress(
+	ep *v1alpha1.ScepEndpoint, name string, hosts []v1alpha1.Host, i Implementation, switches map[string]string,
+) *networkingv1ac.IngressApplyConfiguration {
 	spec := networkingv1ac.IngressSpec()
-	spec.IngressClassName = ep.Spec.Exposure.Ingress.ClassName
+	annotations := map[string]string{}
+	maps.Copy(annotations, i.Always)
+	maps.Copy(annotations, switches)
+	if class := ep.Spec.Exposure.Ingress.ClassName; class != nil && i.Classless {
+		annotations[annotationIngressClass] = *class
+	} else {
+		spec.IngressClassName = class
+	}
 	for _, host := range hosts {
 		spec.WithRules(rule(ep, host))
 		if secret := render.TLSSecretName(ep, host); secret != "" {

@@ -10,28 +10,40 @@ import (
 type GatewayKinds struct {
 	HTTPRoute bool `json:"httpRoute"`
 	TLSRoute  bool `json:"tlsRoute"`
+	// ListenerSet is no route: routes attach to it.
+	ListenerSet bool `json:"listenerSet"`
 }
 
-// Children renders every route that is wanted and whose kind the cluster serves.
-func Children(ep *v1alpha1.ScepEndpoint, i Implementation, served GatewayKinds) []runtime.ApplyConfiguration {
+// Children renders every route that is wanted and whose kind the cluster serves, and the
+// ListenerSets that routes attach to.
+func Children(ep *v1alpha1.ScepEndpoint, i Implementation, served GatewayKinds, sets []*ListenerSet) []runtime.ApplyConfiguration {
 	var out []runtime.ApplyConfiguration
 	for _, ingress := range Ingresses(ep, i) {
 		out = append(out, ingress)
 	}
-	if r := HTTPRoute(ep); r != nil && served.HTTPRoute {
+	for _, set := range sets {
+		out = append(out, set.Apply(ep))
+	}
+	if r := HTTPRoute(ep, sets); r != nil && served.HTTPRoute {
 		out = append(out, r)
 	}
-	if r := TLSRoute(ep); r != nil && served.TLSRoute {
+	if r := TLSRoute(ep, sets); r != nil && served.TLSRoute {
 		out = append(out, r)
 	}
 	return out
 }
 
-// URLs lists what devices use, plain HTTP before HTTPS within each host. A host
-// belongs to the endpoint whole, so any path serves: this is the customary one.
+// Proxied says whether devices come by an Ingress or a Gateway.
+func Proxied(ep *v1alpha1.ScepEndpoint) bool {
+	return ep.Spec.Exposure.Ingress != nil || ep.Spec.Exposure.Gateway != nil
+}
+
+// URLs lists what devices use that come by an Ingress or a Gateway, plain HTTP before
+// HTTPS within each host. A host belongs to the endpoint whole, so any path serves:
+// this is the customary one.
 func URLs(ep *v1alpha1.ScepEndpoint) []string {
 	exposure := ep.Spec.Exposure
-	if exposure.Ingress == nil && exposure.Gateway == nil {
+	if !Proxied(ep) {
 		return nil
 	}
 	var out []string

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/scepter-pki/scepter/api/v1alpha1"
@@ -18,6 +20,7 @@ type goldenCase struct {
 	Exposure   v1alpha1.Exposure `json:"exposure"`
 	Controller string            `json:"controller"`
 	Served     GatewayKinds      `json:"served"`
+	Gateways   []goldenGateway   `json:"gateways"`
 }
 
 func TestChildrenGolden(t *testing.T) {
@@ -42,51 +45,94 @@ func renderCase(t *testing.T, in string) []byte {
 	if err := yaml.UnmarshalStrict(raw, &g); err != nil {
 		t.Fatal(err)
 	}
-	ep := &v1alpha1.ScepEndpoint{}
-	ep.Name, ep.Namespace = "corp", "pki"
-	ep.Spec.Exposure = g.Exposure
+	ep := exposed(g.Exposure)
 	var out bytes.Buffer
 	for _, url := range URLs(ep) {
 		out.WriteString("# " + url + "\n")
 	}
-	for _, child := range Children(ep, ByController(g.Controller), g.Served) {
-		document, err := yaml.Marshal(child)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out.WriteString("---\n")
-		out.Write(document)
+	for _, child := range Children(ep, ByIngressClass(Class{Controller: g.Controller}), g.Served, g.sets(ep)) {
+		document(t, &out, child)
 	}
 	return out.Bytes()
 }
 
-func TestByController(t *testing.T) {
-	cases := map[string]struct {
-		name string
-		urls LongURLs
-	}{
-		"traefik.io/ingress-controller":          {"Traefik", URLsPass},
-		"k8s.io/ingress-nginx":                   {"ingress-nginx", URLsNeedSetting},
-		"haproxy.org/ingress-controller/default": {"HAProxy Kubernetes Ingress Controller", URLsNeedSetting},
-		"haproxy-ingress.github.io/controller/x": {"HAProxy Ingress", URLsNeedSetting},
-		"ingress.k8s.aws/alb":                    {"AWS Application Load Balancer", URLsLimited},
-		"k8s.io/ingress-nginx-fork":              {"this ingress implementation", URLsUnknown},
-		"":                                       {"this ingress implementation", URLsUnknown},
-	}
-	for controller, want := range cases {
-		if got := ByController(controller); got.Name != want.name || got.URLs != want.urls {
-			t.Errorf("%q: %s %s, want %s %s", controller, got.Name, got.URLs, want.name, want.urls)
-		}
-	}
+// goldenGateway is a Gateway, and what its class says that it can do.
+type goldenGateway struct {
+	gatewayv1.Gateway
+	Features []gatewayv1.FeatureName `json:"features"`
 }
 
-func TestEveryVerdictIsComplete(t *testing.T) {
-	for _, i := range implementations {
-		if i.Name == "" || i.Controller == "" || i.LimitBytes == 0 {
-			t.Errorf("%+v lacks a name, a controller or a limit", i)
+func (g goldenCase) sets(ep *v1alpha1.ScepEndpoint) []*ListenerSet {
+	var out []*ListenerSet
+	for number := range g.Gateways {
+		if set := NewListenerSet(ep, number, &g.Gateways[number].Gateway, classWith(g.Gateways[number].Features...)); set != nil {
+			out = append(out, set)
 		}
-		if (i.URLs == URLsNeedSetting) != (i.Setting != "") {
-			t.Errorf("%s: verdict %s with setting %q", i.Name, i.URLs, i.Setting)
-		}
+	}
+	return out
+}
+
+func classWith(names ...gatewayv1.FeatureName) *gatewayv1.GatewayClass {
+	class := &gatewayv1.GatewayClass{}
+	for _, name := range names {
+		class.Status.SupportedFeatures = append(class.Status.SupportedFeatures, gatewayv1.SupportedFeature{Name: name})
+	}
+	return class
+}
+
+func exposed(e v1alpha1.Exposure) *v1alpha1.ScepEndpoint {
+	ep := &v1alpha1.ScepEndpoint{}
+	ep.Name, ep.Namespace = "corp", "pki"
+	ep.Spec.Exposure = e
+	return ep
+}
+
+func document(t *testing.T, out *bytes.Buffer, object any) {
+	t.Helper()
+	raw, err := yaml.Marshal(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.WriteString("---\n")
+	out.Write(raw)
+}
+
+func TestServiceURLs(t *testing.T) {
+	ports := []corev1.ServicePort{{Port: 80, NodePort: 30080}, {Port: 443, NodePort: 30443}}
+	at := []corev1.LoadBalancerIngress{{IP: "192.0.2.7"}, {IP: "2001:db8::7"}, {Hostname: "lb.example.net"}}
+	hosts := []v1alpha1.Host{{Name: "scep.example.com"}}
+	ingress := &v1alpha1.IngressExposure{}
+	cases := map[string]struct {
+		exposure v1alpha1.Exposure
+		want     string
+	}{
+		"by the load balancer's addresses": {
+			v1alpha1.Exposure{Service: &v1alpha1.ServiceExposure{Type: v1alpha1.ServiceLoadBalancer}},
+			"http://192.0.2.7/scep https://192.0.2.7/scep http://[2001:db8::7]/scep https://[2001:db8::7]/scep",
+		},
+		"by the hosts' names": {
+			v1alpha1.Exposure{Hosts: hosts, Service: &v1alpha1.ServiceExposure{Type: v1alpha1.ServiceLoadBalancer}},
+			"http://scep.example.com/scep https://scep.example.com/scep",
+		},
+		"beside an Ingress by its own name": {
+			v1alpha1.Exposure{Hosts: hosts, Ingress: ingress, Service: &v1alpha1.ServiceExposure{Type: v1alpha1.ServiceLoadBalancer, Host: "direct.example.com"}},
+			"http://direct.example.com/scep https://direct.example.com/scep",
+		},
+		"by ports of the nodes": {
+			v1alpha1.Exposure{Hosts: hosts, Service: &v1alpha1.ServiceExposure{Type: v1alpha1.ServiceNodePort}},
+			"http://scep.example.com:30080/scep https://scep.example.com:30443/scep",
+		},
+		"not wanted": {v1alpha1.Exposure{Hosts: hosts, Ingress: ingress}, ""},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			service := &corev1.Service{Spec: corev1.ServiceSpec{Ports: ports}}
+			if c.exposure.Service != nil && c.exposure.Service.Type == v1alpha1.ServiceLoadBalancer {
+				service.Status.LoadBalancer.Ingress = at
+			}
+			if got := strings.Join(ServiceURLs(exposed(c.exposure), service), " "); got != c.want {
+				t.Errorf("got  %s\nwant %s", got, c.want)
+			}
+		})
 	}
 }

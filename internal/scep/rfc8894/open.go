@@ -48,7 +48,7 @@ var open = []Requirement{
 	{
 		ID: "A8", Section: "4.1", Binds: Server, Strength: Open,
 		Text:  "May a Get operation have a message; what about case and order, strange parameters, a POST without operation?",
-		Where: []string{"query.go:parameter", "handler.go:operationName"},
+		Where: []string{"query.go:QueryParameter", "handler.go:operationName"},
 		Tests: []string{"internal/scep:TestParameter"},
 		Note:  "All are taken as they come; a POST without operation is a PKIOperation",
 	},
@@ -121,7 +121,7 @@ var open = []Requirement{
 	{
 		ID: "A19", Section: "2.3, 2.4", Binds: Server, Strength: Open,
 		Text:  "When may a certificate renew, for which names, and what is a PKCSReq that an existing certificate signs?",
-		Where: []string{"../ra/authenticate.go:checkRenewalPolicy"},
+		Where: []string{"../ra/renewal.go:checkRenewalPolicy"},
 		Tests: []string{"internal/ra:TestRenewalPolicy", "internal/ra:TestCertificatesThatMayNotRenew", "internal/ra:TestRenewalWithoutChallenge"},
 		Note:  "Not after it has expired, within the template's window, for the names it has. Such a PKCSReq is a renewal, unless it brings a good challenge",
 	},

@@ -138,7 +138,7 @@ var section2 = []Requirement{
 	{
 		ID: "R2.4-6", Section: "2.4", Binds: Server, Strength: May,
 		Text:  "May want the password besides the certificate",
-		Where: []string{"../ra/authenticate.go:checkRenewalPolicy"},
+		Where: []string{"../ra/renewal.go:checkRenewalPolicy"},
 		Tests: []string{"internal/ra:TestRenewalPolicy"},
 	},
 	{
@@ -181,15 +181,15 @@ var section2 = []Requirement{
 		ID: "R2.6-1", Section: "2.6", Binds: Both, Strength: Fact,
 		Text:  "GetCert is for a client's own certificates; it is not a directory",
 		Where: []string{"settings.go:Settings", "../ra/unanswerable.go:errNoGetCert"},
-		Tests: []string{"internal/ra:TestQueries"},
+		Tests: []string{"internal/ra:TestQueries", "internal/ra:TestDirectQueries"},
 		Note:  "The engine leaves it to the Backend who gets what. Our RA gives nobody anything",
 	},
 	{
 		ID: "R2.7-1", Section: "2.7", Binds: Client, Strength: May,
 		Text:  "Gets CRLs from the CA's distribution points, or by GetCRL if there is nothing else",
-		Where: []string{"content.go:requestRules", "../ra/unanswerable.go:errNoGetCRL"},
-		Tests: []string{"internal/ra:TestQueries"},
-		Note:  "Which distribution points certificates name is the issuer's affair; our RA sends who asks there",
+		Where: []string{"content.go:requestRules", "../ra/crl.go:getCRL", "../ra/unanswerable.go:errNoGetCRL"},
+		Tests: []string{"internal/ra:TestQueries", "internal/ra:TestDirectCRL"},
+		Note:  "Where an endpoint has signers, our RA answers. Elsewhere distribution points are the issuer's affair, and it sends who asks there",
 	},
 	{
 		ID: "R2.7-2", Section: "2.7", Binds: Server, Strength: Fact,

@@ -222,7 +222,7 @@ var section3Replies = []Requirement{
 		ID: "R3.3.4-1", Section: "3.3.4", Binds: Both, Strength: Should,
 		Text:   "Certificates and CRLs are rather got from HTTP or LDAP stores than by GetCert and GetCRL",
 		Status: DocumentedOnly,
-		Note:   "An endpoint answers neither; its issuer's certificates name distribution points",
+		Note:   "An endpoint answers no GetCert, and GetCRL only where its signers make the CRL, which they publish over HTTP as well",
 	},
 	{
 		ID: "R3.4-1", Section: "3.4", Binds: Both, Strength: Must,

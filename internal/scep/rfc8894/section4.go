@@ -28,7 +28,7 @@ var section4 = []Requirement{
 	{
 		ID: "R4.1-5", Section: "4.1", Binds: Client, Strength: Must,
 		Text:  "Escapes that for the query by RFC 3986",
-		Where: []string{"client.go:target", "query.go:parameter"},
+		Where: []string{"client.go:target", "query.go:QueryParameter"},
 		Note:  "As a server we take a bare + for a plus, and much else",
 	},
 	{
@@ -130,7 +130,8 @@ var section4 = []Requirement{
 		ID: "R4.7.1-1", Section: "4.7.1", Binds: Server, Strength: Fact,
 		Text:  "The next CA's certificates come in a degenerate SignedData, around which the current CA's key signed another, as application/x-x509-next-ca-cert",
 		Where: []string{"nextca.go:NextCACertificates"},
-		Note:  "An RA does not have the CA's key. Unless it is given a signer for this, it signs with its own, which a client believes in all else",
+		Tests: []string{"internal/ra:TestNextCA"},
+		Note:  "An RA does not have the CA's key. Unless it is given a signer for this, it signs with its own, which a client believes in all else. spec.ca.next of a ScepEndpoint says which CA is next",
 	},
 	{
 		ID: "R4.7.1-2", Section: "4.7.1", Binds: Client, Strength: Must,

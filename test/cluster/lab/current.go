@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
@@ -70,6 +71,15 @@ func (elsewhere) LoadImage(ctx context.Context, archive string) error {
 	}
 	return nil
 }
+
+// Signal implements place.
+func (elsewhere) Signal(context.Context, string, syscall.Signal) error { return errNotOurs }
+
+// Restart implements place.
+func (elsewhere) Restart(context.Context, string) error { return errNotOurs }
+
+// SignalContainer implements place.
+func (elsewhere) SignalContainer(context.Context, string, syscall.Signal) error { return errNotOurs }
 
 // Logs implements place.
 func (elsewhere) Logs(string) (io.ReadCloser, error) { return nil, errNotOurs }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -33,6 +34,12 @@ type place interface {
 	Exec(ctx context.Context, command ...string) *exec.Cmd
 	// LoadImage makes the images in a tarball available to pods.
 	LoadImage(ctx context.Context, tarball string) error
+	// Signal sends a signal to a component such as kube-apiserver; after SIGKILL
+	// it has ended, and Restart starts it again.
+	Signal(ctx context.Context, component string, signal syscall.Signal) error
+	Restart(ctx context.Context, component string) error
+	// SignalContainer sends a signal to a container, by the identifier in its pod's status.
+	SignalContainer(ctx context.Context, id string, signal syscall.Signal) error
 	// Logs opens the log of a component such as kubelet.
 	Logs(component string) (io.ReadCloser, error)
 	// Down ends the cluster and removes all traces of it.

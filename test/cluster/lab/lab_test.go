@@ -280,7 +280,7 @@ func TestCrashLeavesNothing(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%s, starting %v", c.victim, c.starting), func(t *testing.T) {
 			owner := startOwner(t, name)
-			waitFor := "pki/outside.kubeconfig"
+			waitFor := "keeper.pid" // from here on somebody cleans up
 			if !c.starting {
 				waitFor = "up"
 			}

@@ -70,11 +70,16 @@ func (l layout) apiPrograms() []agent.Program {
 			"--authorization-mode=Node,RBAC",
 			"--enable-admission-plugins=NodeRestriction",
 			"--allow-privileged=true",
+			"--audit-policy-file="+l.config("audit.yaml"),
+			"--audit-log-path="+l.log(AuditLog),
 			"--profiling=false",
 			"--v=1",
 		),
 	}
 }
+
+// AuditLog is the log of what is written to the API, beside those of the components.
+const AuditLog = "audit"
 
 // controlPrograms turn objects into other objects. They start when the API
 // serves: they would back off otherwise.
@@ -93,6 +98,10 @@ func (l layout) controlPrograms() []agent.Program {
 			"--requestheader-client-ca-file="+l.pki("front-proxy-ca.crt"),
 			"--bind-address=127.0.0.1",
 			"--leader-elect=false",
+			// Where there is more than one, it ends when it cannot reach the API server, and
+			// the next one gives nodes their time anew. This one lives on, and would hold an
+			// API server that was away against the node and all its pods.
+			"--node-monitor-grace-period=10m",
 			"--profiling=false",
 			"--v=1",
 		),

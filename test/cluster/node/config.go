@@ -19,6 +19,7 @@ var configFiles = map[string]string{
 	"cni.conflist.tmpl":    "cni/net.d/10-scepter.conflist",
 	"kubelet.yaml.tmpl":    "config/kubelet.yaml",
 	"kube-proxy.yaml.tmpl": "config/kube-proxy.yaml",
+	"audit.yaml.tmpl":      "config/audit.yaml",
 }
 
 // configValues is what the templates can use.

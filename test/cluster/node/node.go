@@ -9,7 +9,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -153,6 +156,33 @@ func (n *Node) LoadImage(ctx context.Context, tarball string) error {
 	out, err := n.ctr(ctx, "images", "import", path).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("load image %s: %w: %s", tarball, err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+// Signal sends a signal to a component, such as kube-apiserver; after SIGKILL the
+// component has ended.
+func (n *Node) Signal(ctx context.Context, component string, signal syscall.Signal) error {
+	return n.agent.Signal(ctx, component, signal)
+}
+
+// Restart starts a component that has ended, as it was started first.
+func (n *Node) Restart(ctx context.Context, component string) error {
+	all := slices.Concat(n.layout.apiPrograms(), n.layout.controlPrograms(), n.layout.nodePrograms(n.hostname()))
+	i := slices.IndexFunc(all, func(p agent.Program) bool { return p.Name == component })
+	if i < 0 {
+		return fmt.Errorf("no component %q", component)
+	}
+	return n.agent.Start(ctx, all[i])
+}
+
+// SignalContainer sends a signal to the processes of a container, by the identifier
+// that its pod's status shows.
+func (n *Node) SignalContainer(ctx context.Context, id string, signal syscall.Signal) error {
+	id = strings.TrimPrefix(id, "containerd://")
+	number := strconv.Itoa(int(signal))
+	if out, err := n.ctr(ctx, "tasks", "kill", "--signal", number, id).CombinedOutput(); err != nil {
+		return fmt.Errorf("signal %s to container %s: %w: %s", signal, id, err, strings.TrimSpace(string(out)))
 	}
 	return nil
 }

@@ -25,12 +25,27 @@ var parser *typed.Parser
 var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.cert-manager.cert-manager.pkg.apis.certmanager.v1.KeyUsage
   scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.AdminClientCertificates
+  map:
+    fields:
+    - name: caRef
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.ConfigMapKeyReference
+    - name: names
+      type:
+        list:
+          elementType:
+            namedType: com.github.scepter-pki.scepter.api.v1alpha1.CallerName
+          elementRelationship: associative
 - name: com.github.scepter-pki.scepter.api.v1alpha1.AdminExposure
   map:
     fields:
     - name: basicAuthRef
       type:
         namedType: com.github.scepter-pki.scepter.api.v1alpha1.LocalReference
+    - name: clientCertificates
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.AdminClientCertificates
     - name: host
       type:
         scalar: string
@@ -43,8 +58,112 @@ var schemaYAML = typed.YAMLObject(`types:
         namedType: com.github.scepter-pki.scepter.api.v1alpha1.HostTLS
 - name: com.github.scepter-pki.scepter.api.v1alpha1.AdminServiceType
   scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.AdviceAbout
+  scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.AnnotationValue
+  scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.AttributeValues
+  map:
+    fields:
+    - name: name
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.SubjectAttribute
+    - name: pattern
+      type:
+        scalar: string
+    - name: values
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+- name: com.github.scepter-pki.scepter.api.v1alpha1.CACertificateRole
+  scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.CACertificateStatus
+  map:
+    fields:
+    - name: fingerprints
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.CertificateFingerprints
+    - name: notAfter
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: notBefore
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: role
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.CACertificateRole
+    - name: subject
+      type:
+        scalar: string
 - name: com.github.scepter-pki.scepter.api.v1alpha1.CAChain
   scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.CallerName
+  scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.Canary
+  map:
+    fields:
+    - name: interval
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+    - name: issueInterval
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+    - name: level
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.CanaryLevel
+      default: Protocol
+- name: com.github.scepter-pki.scepter.api.v1alpha1.CanaryLevel
+  scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.CanaryOutcome
+  scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.CanaryStatus
+  map:
+    fields:
+    - name: level
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.CanaryLevel
+    - name: result
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.CanaryOutcome
+    - name: since
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: step
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.CanaryStep
+    - name: url
+      type:
+        scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.CanaryStep
+  scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.CertificateContext
+  scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.CertificateFingerprints
+  map:
+    fields:
+    - name: md5
+      type:
+        scalar: string
+    - name: sha1
+      type:
+        scalar: string
+    - name: sha256
+      type:
+        scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.CertificateSource
+  map:
+    fields:
+    - name: configMapRef
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.ConfigMapKeyReference
+    - name: pem
+      type:
+        scalar: string
+    - name: secretRef
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.SecretKeyReference
 - name: com.github.scepter-pki.scepter.api.v1alpha1.CertificateTemplate
   map:
     fields:
@@ -66,12 +185,34 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.scepter-pki.scepter.api.v1alpha1.CertificateTemplateSpec
   map:
     fields:
+    - name: backdate
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+    - name: context
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.CertificateContext
+    - name: extendedKeyUsages
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
     - name: keys
       type:
         list:
           elementType:
             namedType: com.github.scepter-pki.scepter.api.v1alpha1.KeyRequirement
           elementRelationship: atomic
+    - name: maxPerSubject
+      type:
+        scalar: numeric
+    - name: microsoft
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.MicrosoftTemplate
+    - name: microsoftSID
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.MicrosoftSID
+      default: Refuse
     - name: renewal
       type:
         namedType: com.github.scepter-pki.scepter.api.v1alpha1.RenewalPolicy
@@ -85,6 +226,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: sans
       type:
         namedType: com.github.scepter-pki.scepter.api.v1alpha1.SANPolicy
+    - name: signatureDigests
+      type:
+        list:
+          elementType:
+            namedType: com.github.scepter-pki.scepter.api.v1alpha1.SignatureDigest
+          elementRelationship: associative
     - name: subject
       type:
         namedType: com.github.scepter-pki.scepter.api.v1alpha1.SubjectPolicy
@@ -141,6 +288,71 @@ var schemaYAML = typed.YAMLObject(`types:
         namedType: com.github.scepter-pki.scepter.api.v1alpha1.WebhookChallenge
 - name: com.github.scepter-pki.scepter.api.v1alpha1.ChallengeType
   scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.ClientAnswer
+  scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.ClientAnswerReason
+  scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.ClientCredentialStatus
+  map:
+    fields:
+    - name: activeGeneration
+      type:
+        scalar: string
+    - name: held
+      type:
+        scalar: string
+    - name: name
+      type:
+        scalar: string
+    - name: nextGeneration
+      type:
+        scalar: string
+    - name: notAfter
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: services
+      type:
+        list:
+          elementType:
+            namedType: com.github.scepter-pki.scepter.api.v1alpha1.ClientServiceStatus
+          elementRelationship: atomic
+    - name: step
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.ClientStep
+    - name: switchedAt
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+- name: com.github.scepter-pki.scepter.api.v1alpha1.ClientProbe
+  scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.ClientServiceAnswer
+  map:
+    fields:
+    - name: answer
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.ClientAnswer
+    - name: httpStatus
+      type:
+        scalar: numeric
+    - name: reason
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.ClientAnswerReason
+- name: com.github.scepter-pki.scepter.api.v1alpha1.ClientServiceStatus
+  map:
+    fields:
+    - name: active
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.ClientServiceAnswer
+    - name: challenge
+      type:
+        scalar: string
+    - name: next
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.ClientServiceAnswer
+    - name: notification
+      type:
+        scalar: boolean
+- name: com.github.scepter-pki.scepter.api.v1alpha1.ClientStep
+  scalar: string
 - name: com.github.scepter-pki.scepter.api.v1alpha1.Compatibility
   map:
     fields:
@@ -174,16 +386,25 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: fingerprint
       type:
         scalar: string
+    - name: md5
+      type:
+        scalar: string
     - name: notAfter
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: notBefore
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: renewalTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: role
       type:
         namedType: com.github.scepter-pki.scepter.api.v1alpha1.CredentialRole
     - name: serialNumber
+      type:
+        scalar: string
+    - name: sha1
       type:
         scalar: string
 - name: com.github.scepter-pki.scepter.api.v1alpha1.CredentialGeneration
@@ -200,9 +421,24 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - role
+    - name: heldBy
+      type:
+        scalar: string
     - name: id
       type:
         scalar: string
+    - name: retireAfter
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: shownBy
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: state
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.GenerationState
 - name: com.github.scepter-pki.scepter.api.v1alpha1.CredentialKey
   map:
     fields:
@@ -218,7 +454,24 @@ var schemaYAML = typed.YAMLObject(`types:
   scalar: string
 - name: com.github.scepter-pki.scepter.api.v1alpha1.CredentialPurpose
   scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.CredentialReissue
+  map:
+    fields:
+    - name: attempts
+      type:
+        scalar: numeric
+    - name: check
+      type:
+        scalar: string
+    - name: lastTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: nextTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
 - name: com.github.scepter-pki.scepter.api.v1alpha1.CredentialRole
+  scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.CredentialStep
   scalar: string
 - name: com.github.scepter-pki.scepter.api.v1alpha1.Curve
   scalar: string
@@ -231,6 +484,20 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             scalar: string
           elementRelationship: associative
+- name: com.github.scepter-pki.scepter.api.v1alpha1.DirectIssuance
+  map:
+    fields:
+    - name: crl
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.RevocationList
+      default: {}
+    - name: replicas
+      type:
+        scalar: numeric
+      default: 2
+    - name: resources
+      type:
+        namedType: io.k8s.api.core.v1.ResourceRequirements
 - name: com.github.scepter-pki.scepter.api.v1alpha1.EmailPolicy
   map:
     fields:
@@ -240,30 +507,136 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             scalar: string
           elementRelationship: associative
+- name: com.github.scepter-pki.scepter.api.v1alpha1.EndpointCA
+  map:
+    fields:
+    - name: chain
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.CertificateSource
+    - name: former
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.FormerCAs
+      default: Accept
+    - name: next
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.CertificateSource
 - name: com.github.scepter-pki.scepter.api.v1alpha1.EndpointCredentialStatus
   map:
     fields:
     - name: activeGeneration
       type:
         scalar: string
+    - name: held
+      type:
+        scalar: string
+    - name: missing
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
     - name: name
       type:
         scalar: string
     - name: nextGeneration
       type:
         scalar: string
+    - name: nextName
+      type:
+        scalar: string
     - name: notAfter
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: previous
+      type:
+        list:
+          elementType:
+            namedType: com.github.scepter-pki.scepter.api.v1alpha1.ShownGeneration
+          elementRelationship: associative
+          keys:
+          - generation
+    - name: since
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: switchedAt
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+- name: com.github.scepter-pki.scepter.api.v1alpha1.EndpointFunnel
+  map:
+    fields:
+    - name: breaks
+      type:
+        list:
+          elementType:
+            namedType: com.github.scepter-pki.scepter.api.v1alpha1.FunnelBreak
+          elementRelationship: associative
+          keys:
+          - family
+    - name: mistakes
+      type:
+        list:
+          elementType:
+            namedType: com.github.scepter-pki.scepter.api.v1alpha1.PathMistake
+          elementRelationship: associative
+- name: com.github.scepter-pki.scepter.api.v1alpha1.EndpointProbes
+  map:
+    fields:
+    - name: admin
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.ProbedURL
+    - name: canary
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.CanaryStatus
+    - name: dependencies
+      type:
+        list:
+          elementType:
+            namedType: com.github.scepter-pki.scepter.api.v1alpha1.ProbedService
+          elementRelationship: atomic
+    - name: longestReceivedBytes
+      type:
+        scalar: numeric
+    - name: maxURLBytes
+      type:
+        scalar: numeric
+    - name: urls
+      type:
+        list:
+          elementType:
+            namedType: com.github.scepter-pki.scepter.api.v1alpha1.ProbedURL
+          elementRelationship: associative
+          keys:
+          - url
+    - name: vantage
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.ProbeVantage
+- name: com.github.scepter-pki.scepter.api.v1alpha1.EndpointRemedy
+  map:
+    fields:
+    - name: attempts
+      type:
+        scalar: numeric
+    - name: cause
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.RemedyCause
+    - name: notBefore
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: since
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: state
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.RemedyState
 - name: com.github.scepter-pki.scepter.api.v1alpha1.EndpointTemplate
   map:
     fields:
     - name: default
       type:
         scalar: boolean
+    - name: keyUsage
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.TemplateKeyUsage
     - name: name
       type:
         scalar: string
@@ -290,12 +663,114 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: ingress
       type:
         namedType: com.github.scepter-pki.scepter.api.v1alpha1.IngressExposure
+    - name: service
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.ServiceExposure
     - name: trustedProxies
       type:
         list:
           elementType:
             scalar: string
           elementRelationship: associative
+- name: com.github.scepter-pki.scepter.api.v1alpha1.ExposureAdvice
+  map:
+    fields:
+    - name: about
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.AdviceAbout
+    - name: copy
+      type:
+        scalar: string
+    - name: do
+      type:
+        scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.ExposureKind
+  scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.ExposureStatus
+  map:
+    fields:
+    - name: addresses
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: advice
+      type:
+        list:
+          elementType:
+            namedType: com.github.scepter-pki.scepter.api.v1alpha1.ExposureAdvice
+          elementRelationship: atomic
+    - name: controller
+      type:
+        scalar: string
+    - name: implementation
+      type:
+        scalar: string
+    - name: kind
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.ExposureKind
+    - name: limitBytes
+      type:
+        scalar: numeric
+    - name: longURLs
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.LongURLs
+    - name: name
+      type:
+        scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.ExternalCredential
+  map:
+    fields:
+    - name: secretRefs
+      type:
+        list:
+          elementType:
+            namedType: com.github.scepter-pki.scepter.api.v1alpha1.ExternalSecret
+          elementRelationship: associative
+          keys:
+          - name
+- name: com.github.scepter-pki.scepter.api.v1alpha1.ExternalSecret
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+    - name: role
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.CredentialRole
+- name: com.github.scepter-pki.scepter.api.v1alpha1.FormerCAs
+  scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.Funnel
+  map:
+    fields:
+    - name: learning
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+      default: 168h0m0s
+    - name: mode
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.FunnelMode
+      default: Enabled
+- name: com.github.scepter-pki.scepter.api.v1alpha1.FunnelBreak
+  map:
+    fields:
+    - name: family
+      type:
+        scalar: string
+    - name: hop
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.FunnelHop
+    - name: missed
+      type:
+        scalar: numeric
+    - name: since
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+- name: com.github.scepter-pki.scepter.api.v1alpha1.FunnelHop
+  scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.FunnelMode
+  scalar: string
 - name: com.github.scepter-pki.scepter.api.v1alpha1.GatewayExposure
   map:
     fields:
@@ -323,6 +798,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: sectionName
       type:
         scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.GenerationState
+  scalar: string
 - name: com.github.scepter-pki.scepter.api.v1alpha1.Host
   map:
     fields:
@@ -412,6 +889,13 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.scepter-pki.scepter.api.v1alpha1.Issuance
   map:
     fields:
+    - name: collectWithin
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+      default: 1h0m0s
+    - name: direct
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.DirectIssuance
     - name: issuerRef
       type:
         namedType: com.github.scepter-pki.scepter.api.v1alpha1.IssuerReference
@@ -419,10 +903,18 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: com.github.scepter-pki.scepter.api.v1alpha1.IssuanceMode
       default: CertificateRequest
-    - name: pendingAfter
+    - name: pendingDeadline
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
-      default: 15s
+      default: 168h
+    - name: trial
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.TrialMode
+      default: Disabled
+    - name: wait
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+      default: 10s
 - name: com.github.scepter-pki.scepter.api.v1alpha1.IssuanceGrants
   map:
     fields:
@@ -451,6 +943,18 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: name
       type:
         scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.IssuingCAStatus
+  map:
+    fields:
+    - name: fingerprint
+      type:
+        scalar: string
+    - name: since
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: subject
+      type:
+        scalar: string
 - name: com.github.scepter-pki.scepter.api.v1alpha1.KeyAlgorithm
   scalar: string
 - name: com.github.scepter-pki.scepter.api.v1alpha1.KeyRequirement
@@ -468,12 +972,49 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: minSize
       type:
         scalar: numeric
+    - name: usages
+      type:
+        list:
+          elementType:
+            namedType: com.github.cert-manager.cert-manager.pkg.apis.certmanager.v1.KeyUsage
+          elementRelationship: associative
 - name: com.github.scepter-pki.scepter.api.v1alpha1.LegacyAlgorithm
   scalar: string
 - name: com.github.scepter-pki.scepter.api.v1alpha1.LocalReference
   map:
     fields:
     - name: name
+      type:
+        scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.LogLevel
+  scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.Logging
+  map:
+    fields:
+    - name: level
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.LogLevel
+      default: Info
+    - name: until
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+- name: com.github.scepter-pki.scepter.api.v1alpha1.LongURLs
+  scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.MicrosoftSID
+  scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.MicrosoftTemplate
+  map:
+    fields:
+    - name: aliases
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: name
+      type:
+        scalar: string
+    - name: oid
       type:
         scalar: string
 - name: com.github.scepter-pki.scepter.api.v1alpha1.NDESCompatibility
@@ -488,6 +1029,28 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: string
 - name: com.github.scepter-pki.scepter.api.v1alpha1.NDESEncoding
   scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.NetworkPolicyMode
+  scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.NoProxyHost
+  scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.NodePorts
+  map:
+    fields:
+    - name: http
+      type:
+        scalar: numeric
+    - name: https
+      type:
+        scalar: numeric
+- name: com.github.scepter-pki.scepter.api.v1alpha1.OTLPSink
+  map:
+    fields:
+    - name: secretRef
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.LocalReference
+    - name: url
+      type:
+        scalar: string
 - name: com.github.scepter-pki.scepter.api.v1alpha1.OneTimeChallenge
   map:
     fields:
@@ -501,7 +1064,145 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
       default: 1h
+- name: com.github.scepter-pki.scepter.api.v1alpha1.OtherName
+  map:
+    fields:
+    - name: oid
+      type:
+        scalar: string
+    - name: pattern
+      type:
+        scalar: string
+    - name: values
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+- name: com.github.scepter-pki.scepter.api.v1alpha1.OutboundProxy
+  map:
+    fields:
+    - name: httpProxy
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.ProxyURL
+    - name: httpsProxy
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.ProxyURL
+    - name: noProxy
+      type:
+        list:
+          elementType:
+            namedType: com.github.scepter-pki.scepter.api.v1alpha1.NoProxyHost
+          elementRelationship: associative
+- name: com.github.scepter-pki.scepter.api.v1alpha1.PathMistake
+  scalar: string
 - name: com.github.scepter-pki.scepter.api.v1alpha1.PlainHTTP
+  scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.ProbeMode
+  scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.ProbeVantage
+  scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.ProbedAnswer
+  map:
+    fields:
+    - name: capabilities
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: certificates
+      type:
+        list:
+          elementType:
+            namedType: com.github.scepter-pki.scepter.api.v1alpha1.ProbedCertificate
+          elementRelationship: atomic
+- name: com.github.scepter-pki.scepter.api.v1alpha1.ProbedCertificate
+  map:
+    fields:
+    - name: notAfter
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: role
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.CACertificateRole
+    - name: sha256
+      type:
+        scalar: string
+    - name: subject
+      type:
+        scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.ProbedService
+  map:
+    fields:
+    - name: host
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: name
+      type:
+        scalar: string
+    - name: proxy
+      type:
+        scalar: string
+    - name: result
+      type:
+        scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.ProbedURL
+  map:
+    fields:
+    - name: addresses
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: answer
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.ProbedAnswer
+    - name: maxURLBytes
+      type:
+        scalar: numeric
+    - name: message
+      type:
+        scalar: string
+    - name: result
+      type:
+        scalar: string
+    - name: tlsNotAfter
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: url
+      type:
+        scalar: string
+    - name: warnings
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+- name: com.github.scepter-pki.scepter.api.v1alpha1.Probes
+  map:
+    fields:
+    - name: canary
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.Canary
+      default: {}
+    - name: interval
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+      default: 30s
+    - name: mode
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.ProbeMode
+      default: Enabled
+    - name: urlInterval
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+      default: 1h0m0s
+- name: com.github.scepter-pki.scepter.api.v1alpha1.ProxyURL
   scalar: string
 - name: com.github.scepter-pki.scepter.api.v1alpha1.RACredential
   map:
@@ -524,6 +1225,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.scepter-pki.scepter.api.v1alpha1.RACredentialSpec
   map:
     fields:
+    - name: acceptWithin
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
     - name: commonName
       type:
         scalar: string
@@ -531,6 +1235,9 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
       default: 2160h
+    - name: external
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.ExternalCredential
     - name: issuerRef
       type:
         namedType: com.github.scepter-pki.scepter.api.v1alpha1.IssuerReference
@@ -543,6 +1250,10 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: layout
       type:
         namedType: com.github.scepter-pki.scepter.api.v1alpha1.CredentialLayout
+    - name: loadTimeout
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+      default: 30m
     - name: overlap
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
@@ -586,27 +1297,109 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: lastHandledReconcileAt
       type:
         scalar: string
+    - name: lastHandledRotateAt
+      type:
+        scalar: string
     - name: notAfter
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: observedGeneration
       type:
         scalar: numeric
+    - name: reissue
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.CredentialReissue
     - name: renewalTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: step
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.CredentialStep
+- name: com.github.scepter-pki.scepter.api.v1alpha1.Recording
+  map:
+    fields:
+    - name: sink
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.RecordingSink
+    - name: tracing
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.Tracing
+- name: com.github.scepter-pki.scepter.api.v1alpha1.RecordingSink
+  map:
+    fields:
+    - name: caBundleRef
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.ConfigMapKeyReference
+    - name: onSinkFailure
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.SinkFailurePolicy
+      default: Continue
+    - name: otlp
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.OTLPSink
+    - name: timeout
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+      default: 5s
+    - name: webhook
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.WebhookSink
+- name: com.github.scepter-pki.scepter.api.v1alpha1.RegisteredIDPolicy
+  map:
+    fields:
+    - name: allowedOIDs
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+- name: com.github.scepter-pki.scepter.api.v1alpha1.RemedyCause
+  scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.RemedyState
+  scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.RenewalKey
+  scalar: string
 - name: com.github.scepter-pki.scepter.api.v1alpha1.RenewalPolicy
   map:
     fields:
+    - name: afterExpiry
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
     - name: allowed
       type:
         scalar: boolean
       default: true
+    - name: key
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.RenewalKey
+      default: Any
+    - name: revoked
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.RenewalRevoked
+      default: Ignore
+    - name: staleRevocation
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
     - name: window
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+- name: com.github.scepter-pki.scepter.api.v1alpha1.RenewalRevoked
+  scalar: string
 - name: com.github.scepter-pki.scepter.api.v1alpha1.ReplyChain
   scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.RevocationList
+  map:
+    fields:
+    - name: urls
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: validity
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+      default: 24h
 - name: com.github.scepter-pki.scepter.api.v1alpha1.Rule
   map:
     fields:
@@ -622,6 +1415,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.scepter-pki.scepter.api.v1alpha1.SANPolicy
   map:
     fields:
+    - name: directoryName
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.SubjectPolicy
     - name: dns
       type:
         namedType: com.github.scepter-pki.scepter.api.v1alpha1.DNSNamePolicy
@@ -631,6 +1427,17 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: ip
       type:
         namedType: com.github.scepter-pki.scepter.api.v1alpha1.IPPolicy
+    - name: otherNames
+      type:
+        list:
+          elementType:
+            namedType: com.github.scepter-pki.scepter.api.v1alpha1.OtherName
+          elementRelationship: associative
+          keys:
+          - oid
+    - name: registeredID
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.RegisteredIDPolicy
     - name: upn
       type:
         namedType: com.github.scepter-pki.scepter.api.v1alpha1.UPNPolicy
@@ -658,6 +1465,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.scepter-pki.scepter.api.v1alpha1.ScepEndpointSpec
   map:
     fields:
+    - name: ca
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.EndpointCA
     - name: challenges
       type:
         list:
@@ -674,12 +1484,27 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: com.github.scepter-pki.scepter.api.v1alpha1.Exposure
       default: {}
+    - name: funnel
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.Funnel
+      default: {}
     - name: issuance
       type:
         namedType: com.github.scepter-pki.scepter.api.v1alpha1.Issuance
+    - name: logging
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.Logging
+      default: {}
+    - name: probes
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.Probes
+      default: {}
     - name: raCredentialRef
       type:
         namedType: com.github.scepter-pki.scepter.api.v1alpha1.LocalReference
+    - name: recording
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.Recording
     - name: server
       type:
         namedType: com.github.scepter-pki.scepter.api.v1alpha1.Server
@@ -699,6 +1524,20 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.scepter-pki.scepter.api.v1alpha1.ScepEndpointStatus
   map:
     fields:
+    - name: ca
+      type:
+        list:
+          elementType:
+            namedType: com.github.scepter-pki.scepter.api.v1alpha1.CACertificateStatus
+          elementRelationship: atomic
+    - name: clientCredentials
+      type:
+        list:
+          elementType:
+            namedType: com.github.scepter-pki.scepter.api.v1alpha1.ClientCredentialStatus
+          elementRelationship: associative
+          keys:
+          - name
     - name: conditions
       type:
         list:
@@ -707,24 +1546,59 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - type
+    - name: exposure
+      type:
+        list:
+          elementType:
+            namedType: com.github.scepter-pki.scepter.api.v1alpha1.ExposureStatus
+          elementRelationship: associative
+          keys:
+          - kind
+          - name
+    - name: funnel
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.EndpointFunnel
     - name: grants
       type:
         namedType: com.github.scepter-pki.scepter.api.v1alpha1.IssuanceGrants
+    - name: issuingCA
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.IssuingCAStatus
     - name: lastHandledReconcileAt
       type:
         scalar: string
+    - name: lastIssuedAt
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: observedGeneration
       type:
         scalar: numeric
+    - name: probes
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.EndpointProbes
     - name: raCredential
       type:
         namedType: com.github.scepter-pki.scepter.api.v1alpha1.EndpointCredentialStatus
+    - name: remedy
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.EndpointRemedy
     - name: replicas
       type:
         scalar: numeric
     - name: selector
       type:
         scalar: string
+    - name: trials
+      type:
+        list:
+          elementType:
+            namedType: com.github.scepter-pki.scepter.api.v1alpha1.TemplateTrial
+          elementRelationship: associative
+          keys:
+          - template
+    - name: uncollected
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.UncollectedCertificates
     - name: urls
       type:
         list:
@@ -743,12 +1617,23 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.scepter-pki.scepter.api.v1alpha1.Server
   map:
     fields:
+    - name: drainDelay
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Duration
+      default: 10s
+    - name: networkPolicy
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.NetworkPolicyMode
+      default: Disabled
     - name: nodeSelector
       type:
         map:
           elementType:
             scalar: string
           elementRelationship: atomic
+    - name: proxy
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.OutboundProxy
     - name: replicas
       type:
         scalar: numeric
@@ -762,6 +1647,54 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: io.k8s.api.core.v1.Toleration
           elementRelationship: atomic
+- name: com.github.scepter-pki.scepter.api.v1alpha1.ServiceExposure
+  map:
+    fields:
+    - name: annotations
+      type:
+        map:
+          elementType:
+            namedType: com.github.scepter-pki.scepter.api.v1alpha1.AnnotationValue
+    - name: externalTrafficPolicy
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.TrafficPolicy
+      default: Cluster
+    - name: host
+      type:
+        scalar: string
+    - name: loadBalancerClass
+      type:
+        scalar: string
+    - name: loadBalancerSourceRanges
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: nodePorts
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.NodePorts
+    - name: type
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.ServiceExposureType
+- name: com.github.scepter-pki.scepter.api.v1alpha1.ServiceExposureType
+  scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.ShownGeneration
+  map:
+    fields:
+    - name: generation
+      type:
+        scalar: string
+    - name: name
+      type:
+        scalar: string
+    - name: until
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+- name: com.github.scepter-pki.scepter.api.v1alpha1.SignatureDigest
+  scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.SinkFailurePolicy
+  scalar: string
 - name: com.github.scepter-pki.scepter.api.v1alpha1.StaticChallenge
   map:
     fields:
@@ -782,12 +1715,62 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: com.github.scepter-pki.scepter.api.v1alpha1.SubjectAttribute
           elementRelationship: associative
+    - name: attributes
+      type:
+        list:
+          elementType:
+            namedType: com.github.scepter-pki.scepter.api.v1alpha1.AttributeValues
+          elementRelationship: associative
+          keys:
+          - name
     - name: required
       type:
         list:
           elementType:
             namedType: com.github.scepter-pki.scepter.api.v1alpha1.SubjectAttribute
           elementRelationship: associative
+- name: com.github.scepter-pki.scepter.api.v1alpha1.TemplateKeyUsage
+  scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.TemplateTrial
+  map:
+    fields:
+    - name: id
+      type:
+        scalar: string
+    - name: message
+      type:
+        scalar: string
+    - name: pair
+      type:
+        scalar: string
+    - name: result
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.TrialResult
+    - name: since
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: template
+      type:
+        scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.Tracing
+  map:
+    fields:
+    - name: caBundleRef
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.ConfigMapKeyReference
+    - name: endpoint
+      type:
+        scalar: string
+    - name: ratio
+      type:
+        scalar: string
+      default: "0.01"
+- name: com.github.scepter-pki.scepter.api.v1alpha1.TrafficPolicy
+  scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.TrialMode
+  scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.TrialResult
+  scalar: string
 - name: com.github.scepter-pki.scepter.api.v1alpha1.UPNPolicy
   map:
     fields:
@@ -806,6 +1789,21 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             scalar: string
           elementRelationship: associative
+- name: com.github.scepter-pki.scepter.api.v1alpha1.UncollectedCertificates
+  map:
+    fields:
+    - name: count
+      type:
+        scalar: numeric
+    - name: requests
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: since
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
 - name: com.github.scepter-pki.scepter.api.v1alpha1.WebhookAuthentication
   scalar: string
 - name: com.github.scepter-pki.scepter.api.v1alpha1.WebhookChallenge
@@ -820,6 +1818,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: caBundleRef
       type:
         namedType: com.github.scepter-pki.scepter.api.v1alpha1.ConfigMapKeyReference
+    - name: clientCertificateRef
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.LocalReference
+    - name: clientProbe
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.ClientProbe
     - name: id
       type:
         scalar: string
@@ -845,6 +1849,12 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: com.github.scepter-pki.scepter.api.v1alpha1.WebhookAuthentication
           elementRelationship: associative
+    - name: clientCertificateRef
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.LocalReference
+    - name: clientProbe
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.ClientProbe
     - name: id
       type:
         scalar: string
@@ -852,6 +1862,15 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: boolean
       default: false
+    - name: secretRef
+      type:
+        namedType: com.github.scepter-pki.scepter.api.v1alpha1.LocalReference
+    - name: url
+      type:
+        scalar: string
+- name: com.github.scepter-pki.scepter.api.v1alpha1.WebhookSink
+  map:
+    fields:
     - name: secretRef
       type:
         namedType: com.github.scepter-pki.scepter.api.v1alpha1.LocalReference

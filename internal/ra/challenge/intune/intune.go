@@ -140,6 +140,34 @@ func (c *Client) try(ctx context.Context, s service, path, activity string, cont
 	return nil
 }
 
+// Probe asks for what every question needs, where it is not at hand: a token of Entra's
+// and the service's address, of Graph. Of Intune it asks nothing (HEAD).
+func (c *Client) Probe(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
+	address, err := c.address(ctx, validationService.name)
+	if err != nil {
+		return err
+	}
+	token, err := c.tokens.get(ctx, c.options.URLs.IntuneScope)
+	if err != nil {
+		return err
+	}
+	answer, err := c.options.Outbound.Call(ctx, outbound.Request{
+		Method: http.MethodHead, URL: address + "/" + validatePath,
+		Header: c.header(token, string(uuid.NewUUID()), validationService.version),
+	})
+	if err == nil && answer.Refuses() {
+		err = answer.StatusError()
+	}
+	if err != nil {
+		failed := &callError{"Intune", err}
+		c.prepareRetry(failed)
+		return failed
+	}
+	return nil
+}
+
 func (c *Client) header(token, activity, version string) http.Header {
 	return http.Header{
 		"Authorization":     {"Bearer " + token},
@@ -186,7 +214,7 @@ func (c *Client) prepareRetry(err error) bool {
 // hasMoved says whether a failure means that a service may be somewhere else by now.
 func hasMoved(e *outbound.Error) bool {
 	switch e.Fault {
-	case outbound.UnknownHost, outbound.Unreachable, outbound.Untrusted:
+	case outbound.UnknownHost, outbound.Unreachable, outbound.Untrusted, outbound.ClientRefused:
 		return true
 	}
 	switch e.Status {

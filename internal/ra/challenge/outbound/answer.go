@@ -23,12 +23,28 @@ type Answer struct {
 // OK says whether the status is 2xx.
 func (a *Answer) OK() bool { return a.Status >= 200 && a.Status < 300 }
 
+// Refuses says whether an answer to a probe is one that a question would get too. Others,
+// such as 400 and 405, are about the probe.
+func (a *Answer) Refuses() bool {
+	switch a.Status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired, http.StatusTooManyRequests:
+		return true
+	case http.StatusNotImplemented:
+		return false
+	}
+	return a.Status >= http.StatusInternalServerError || a.Status >= http.StatusMultipleChoices && a.Status < http.StatusBadRequest
+}
+
 // maxRetryAfter bounds what a service can ask for.
 const maxRetryAfter = 10 * time.Minute
 
 // StatusError describes an answer whose status is not the one of success.
 func (a *Answer) StatusError() *Error {
-	return &Error{Host: a.Host, Fault: BadStatus, Status: a.Status, RetryAfter: a.retryAfter()}
+	failed := &Error{Host: a.Host, Fault: BadStatus, Status: a.Status, RetryAfter: a.retryAfter()}
+	if a.Status == http.StatusUnauthorized {
+		failed.Wants = schemes(a.Header.Values("WWW-Authenticate"))
+	}
+	return failed
 }
 
 // retryAfter reads Retry-After in seconds, the form that throttling services use

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"reflect"
 	"time"
 )
 
@@ -25,6 +26,9 @@ const (
 	Unreachable Fault = "not reachable"
 	// Untrusted: the TLS handshake failed.
 	Untrusted Fault = "TLS handshake failed"
+	// ClientRefused: the service ended the TLS handshake as one does that refuses the
+	// caller's certificate, or misses one.
+	ClientRefused Fault = "TLS client certificate refused"
 	// TimedOut: no whole answer in time.
 	TimedOut Fault = "no answer in time"
 	// Torn: the answer broke off.
@@ -47,6 +51,8 @@ type Error struct {
 	Status int
 	// RetryAfter is what the service asked for; 0 if nothing.
 	RetryAfter time.Duration
+	// Wants are the schemes that an answer with status 401 names; nil if none.
+	Wants []string
 	// Err is the cause; may be nil.
 	Err error
 }
@@ -98,6 +104,8 @@ func transportFault(err error) Fault {
 		return TimedOut
 	case errors.As(err, &dns):
 		return UnknownHost
+	case refusesClient(err):
+		return ClientRefused
 	case isTLS(err):
 		return Untrusted
 	default:
@@ -110,6 +118,31 @@ func isTimeout(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &n) && n.Timeout()
 }
 
+// remoteError is the Op of a net.OpError whose cause is a TLS alert that was received.
+const remoteError = "remote error"
+
+func isAlert(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == remoteError
+}
+
+// alerts are the TLS alerts that speak of the client's certificate (RFC 8446, section 6.2):
+// handshake_failure, bad_certificate, unsupported_certificate, certificate_revoked,
+// certificate_expired, certificate_unknown, unknown_ca, access_denied, decrypt_error,
+// certificate_required.
+var alerts = map[uint64]bool{40: true, 42: true, 43: true, 44: true, 45: true, 46: true, 48: true, 49: true, 51: true, 116: true}
+
+// refusesClient says whether the service ended the handshake because of the certificate.
+// The type of an alert that was received is not exported: it is a number below a net.OpError.
+func refusesClient(err error) bool {
+	var op *net.OpError
+	if !errors.As(err, &op) || op.Op != remoteError {
+		return false
+	}
+	alert := reflect.ValueOf(op.Err)
+	return alert.Kind() == reflect.Uint8 && alerts[alert.Uint()]
+}
+
 func isTLS(err error) bool {
 	var (
 		verification *tls.CertificateVerificationError
@@ -119,7 +152,7 @@ func isTLS(err error) bool {
 		record       tls.RecordHeaderError
 	)
 	return errors.As(err, &verification) || errors.As(err, &unknown) || errors.As(err, &hostname) ||
-		errors.As(err, &alert) || errors.As(err, &record)
+		errors.As(err, &alert) || errors.As(err, &record) || isAlert(err)
 }
 
 func readError(host string, status int, err error) *Error {

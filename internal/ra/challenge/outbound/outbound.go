@@ -30,6 +30,8 @@ type Options struct {
 	// service wants one, so that a credential can be rotated under a running
 	// client; nil: there is none.
 	ClientCertificate func() (*tls.Certificate, error)
+	// Proxy of a request, as in http.Transport; nil: as the environment says.
+	Proxy func(*http.Request) (*url.URL, error)
 	// LoopbackHTTP lets plain http to a loopback address pass. It is for tests: no
 	// configuration can set it.
 	LoopbackHTTP bool
@@ -59,8 +61,11 @@ func newTransport(o Options) *http.Transport {
 	if o.ClientCertificate != nil {
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return o.ClientCertificate() }
 	}
+	if o.Proxy == nil {
+		o.Proxy = http.ProxyFromEnvironment
+	}
 	return &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
+		Proxy:                  o.Proxy,
 		DialContext:            (&net.Dialer{Timeout: dialTimeout}).DialContext,
 		TLSClientConfig:        config,
 		TLSHandshakeTimeout:    dialTimeout,

@@ -5,6 +5,8 @@ import (
 	"crypto/x509"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -113,6 +115,26 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
+// TestProxyIsAsked: the service is reached by the proxy alone, and a refusal is no answer of it.
+func TestProxyIsAsked(t *testing.T) {
+	asked := ""
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = r.Method + " " + r.RequestURI
+		w.WriteHeader(http.StatusForbidden)
+	}))
+	defer proxy.Close()
+	to, err := url.Parse(proxy.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := outbound.Options{Timeout: 20 * time.Second, MaxAnswer: 1000, Proxy: func(*http.Request) (*url.URL, error) { return to, nil }}
+	_, err = call(t, o, "https://hook.example.com/?token=secret")
+	failed, ok := outbound.As(err)
+	if !ok || failed.Fault != outbound.Unreachable || asked != "CONNECT hook.example.com:443" || strings.Contains(err.Error(), "secret") {
+		t.Errorf("%v; the proxy was asked for %q", err, asked)
+	}
+}
+
 func TestLoopbackHTTP(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(faults.JSON(`{}`)))
 	defer server.Close()
@@ -138,8 +160,9 @@ func TestClientCertificate(t *testing.T) {
 	server.StartTLS()
 	defer server.Close()
 	o := options(server)
-	if _, err := call(t, o, server.URL); err == nil {
-		t.Error("without a certificate: no error")
+	_, err = call(t, o, server.URL)
+	if failed, ok := outbound.As(err); !ok || failed.Fault != outbound.ClientRefused {
+		t.Errorf("without a certificate: %v", err)
 	}
 	o.ClientCertificate = func() (*tls.Certificate, error) {
 		return &tls.Certificate{Certificate: [][]byte{issued.Raw, ca.Certificate.Raw}, PrivateKey: key}, nil
@@ -221,4 +244,38 @@ func FuzzText(f *testing.F) {
 			t.Errorf("%q still holds %q: %q", said, secret, got)
 		}
 	})
+}
+
+func TestWantedSchemes(t *testing.T) {
+	for _, c := range []struct {
+		fields []string
+		want   string
+	}{
+		{nil, ""},
+		{[]string{`Basic realm="a, Bearer b"`}, "Basic Bearer"}, // what a realm says is not told from a scheme
+		{[]string{"Negotiate", "NTLM"}, "Negotiate NTLM"},
+		{[]string{"ntlm, negotiate"}, "Negotiate NTLM"},
+		{[]string{"Secret-token-that-is-no-scheme", "bearer error=\"invalid_token\""}, "Bearer"},
+		{slices.Repeat([]string{"Basic"}, 100), "Basic"},
+		{append(slices.Repeat([]string{"x"}, 8), "Basic"), ""},
+	} {
+		a := &outbound.Answer{Status: http.StatusUnauthorized, Header: http.Header{"Www-Authenticate": c.fields}}
+		if got := strings.Join(a.StatusError().Wants, " "); got != c.want {
+			t.Errorf("%q: %q, want %q", c.fields, got, c.want)
+		}
+		a.Status = http.StatusForbidden
+		if got := a.StatusError().Wants; got != nil {
+			t.Errorf("%q with 403: %q", c.fields, got)
+		}
+	}
+}
+
+func TestRefuses(t *testing.T) {
+	for status, want := range map[int]bool{
+		200: false, 204: false, 301: true, 400: false, 401: true, 403: true, 404: false, 405: false, 407: true, 429: true, 500: true, 501: false, 502: true,
+	} {
+		if got := (&outbound.Answer{Status: status}).Refuses(); got != want {
+			t.Errorf("%d: %v", status, got)
+		}
+	}
 }

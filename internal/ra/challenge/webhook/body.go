@@ -11,7 +11,8 @@ import (
 	"github.com/scepter-pki/scepter/internal/ra/challenge/outbound"
 )
 
-// body is what a hook receives: the fields of step-ca's webhook request that SCEP sets.
+// body is what a hook receives: the fields of step-ca's webhook request that SCEP
+// sets, and scepTemplate, which is ours: what is asked for depends on the template.
 type body struct {
 	Timestamp          time.Time           `json:"timestamp"`
 	Provisioner        string              `json:"provisionerName,omitempty"`
@@ -19,6 +20,7 @@ type body struct {
 	Certificate        *certificate        `json:"x509Certificate,omitempty"`
 	Challenge          string              `json:"scepChallenge,omitempty"`
 	TransactionID      string              `json:"scepTransactionID,omitempty"`
+	Template           string              `json:"scepTemplate,omitempty"`
 	ErrorCode          int                 `json:"scepErrorCode,omitempty"`
 	ErrorDescription   string              `json:"scepErrorDescription,omitempty"`
 }

@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/scepter-pki/scepter/api/v1alpha1"
 	"github.com/scepter-pki/scepter/internal/ra/challenge/outbound"
 )
 
@@ -40,6 +41,9 @@ type Hook struct {
 	SigningKey []byte
 	// Authorization is the value of that header; "": none. See Bearer and Basic.
 	Authorization string
+
+	// ProbeBy is how the service may be asked without a question; "": by HEAD.
+	ProbeBy v1alpha1.ClientProbe
 
 	// Timeout of a question, both tries together; 0: DefaultTimeout.
 	Timeout time.Duration
@@ -71,6 +75,8 @@ type Enrolment struct {
 	TransactionID string
 	Challenge     string
 	CSR           *x509.CertificateRequest
+	// Template is the endpoint's name of the template that the request matched.
+	Template string
 }
 
 // Decision is a hook's answer.
@@ -137,12 +143,12 @@ func (h *Hook) post(ctx context.Context, e Enrolment, b *body) (*outbound.Answer
 	defer cancel()
 	b.Timestamp = h.Now().UTC()
 	b.Provisioner = h.Provisioner
-	b.TransactionID = e.TransactionID
+	b.TransactionID, b.Template = e.TransactionID, e.Template
 	content, err := json.Marshal(b)
 	if err != nil {
 		return nil, fmt.Errorf("encode webhook request: %w", err)
 	}
-	request := outbound.Request{Method: http.MethodPost, URL: h.URL, Header: h.header(e, content), Body: content}
+	request := outbound.Request{Method: http.MethodPost, URL: h.URL, Header: h.header(requestID(e), content), Body: content}
 	answer, err := h.try(ctx, request)
 	if failed, ok := outbound.As(err); !ok || !failed.Transient() {
 		return answer, err
@@ -183,12 +189,12 @@ const (
 	headerRequestID = "X-Request-Id"
 )
 
-func (h *Hook) header(e Enrolment, content []byte) http.Header {
+func (h *Hook) header(id string, content []byte) http.Header {
 	header := http.Header{
 		"Content-Type":  {"application/json"},
 		"Accept":        {"application/json"},
 		headerID:        {h.ID},
-		headerRequestID: {requestID(e)},
+		headerRequestID: {id},
 	}
 	if h.SigningKey != nil {
 		header.Set(headerSignature, sign(h.SigningKey, content))
@@ -209,7 +215,7 @@ func sign(key, content []byte) string {
 // answer the second as it answered the first.
 func requestID(e Enrolment) string {
 	h := sha256.New()
-	h.Write([]byte(e.TransactionID + "\x00"))
+	h.Write([]byte(e.TransactionID + "\x00" + e.Template + "\x00"))
 	h.Write(e.CSR.Raw)
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }

@@ -51,7 +51,7 @@ func newEnrolment(t *testing.T) webhook.Enrolment {
 	csr := sceptest.Request(t, sceptest.RSAKey(t, 3), sceptest.CSROptions{ChallengePassword: password, Template: &x509.CertificateRequest{
 		Subject: pkix.Name{CommonName: "a.devices.example.com"}, DNSNames: []string{"a.devices.example.com"},
 	}})
-	return webhook.Enrolment{TransactionID: "transaction-1", Challenge: password, CSR: csr}
+	return webhook.Enrolment{TransactionID: "transaction-1", Challenge: password, CSR: csr, Template: "device"}
 }
 
 func TestAsk(t *testing.T) {
@@ -63,7 +63,7 @@ func TestAsk(t *testing.T) {
 		t.Fatalf("got %+v, %v", decision, err)
 	}
 	got := s.Asked()[0]
-	if got.Challenge != password || got.TransactionID != "transaction-1" || got.ProvisionerName != "corp" || got.Timestamp != "2030-01-02T03:04:05Z" {
+	if got.Challenge != password || got.TransactionID != "transaction-1" || got.Template != "device" || got.ProvisionerName != "corp" || got.Timestamp != "2030-01-02T03:04:05Z" {
 		t.Errorf("asked %+v", got)
 	}
 	if string(got.CertificateRequest.Raw) != string(enrolment.CSR.Raw) {

@@ -53,10 +53,12 @@ func Echo(code int) Fault {
 	}
 }
 
-// Slow does not answer until the caller gives up.
+// Slow does not answer until the caller gives up, and not then either: over TLS, one that
+// says goodbye could still read an answer.
 func Slow(_ http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body) // else the server does not notice that the caller has gone
 	<-r.Context().Done()
+	panic(http.ErrAbortHandler)
 }
 
 // Closed ends the connection without an answer.

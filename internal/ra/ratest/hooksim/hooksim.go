@@ -3,6 +3,7 @@
 package hooksim
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/tls"
@@ -14,6 +15,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 
@@ -31,6 +33,7 @@ type Request struct {
 	Certificate        *Raw   `json:"x509Certificate"`
 	Challenge          string `json:"scepChallenge"`
 	TransactionID      string `json:"scepTransactionID"`
+	Template           string `json:"scepTemplate"`
 	ErrorCode          int    `json:"scepErrorCode"`
 	ErrorDescription   string `json:"scepErrorDescription"`
 
@@ -56,6 +59,7 @@ type Service struct {
 	allow  func(Request) any
 	asked  []Request
 	reject []Request
+	pinned [][]byte // client certificates in DER; nil: any that the CAs vouch for
 }
 
 // Start starts a service that allows nothing until Allow says so. With
@@ -117,7 +121,30 @@ func (s *Service) Rejected() []Request {
 	return append([]Request(nil), s.reject...)
 }
 
+// Pin answers HTTP 403 from now on to callers who show none of these client
+// certificates, before anything of the request is read.
+func (s *Service) Pin(certificates ...*x509.Certificate) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pinned = [][]byte{}
+	for _, c := range certificates {
+		s.pinned = append(s.pinned, c.Raw)
+	}
+}
+
+func (s *Service) isPinned(r *http.Request) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pinned == nil || slices.ContainsFunc(s.pinned, func(der []byte) bool {
+		return len(r.TLS.PeerCertificates) > 0 && bytes.Equal(der, r.TLS.PeerCertificates[0].Raw)
+	})
+}
+
 func (s *Service) serve(w http.ResponseWriter, r *http.Request) {
+	if !s.isPinned(r) {
+		http.Error(w, "not registered", http.StatusForbidden)
+		return
+	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return

@@ -158,6 +158,31 @@ func assertState(t *testing.T, client Client, name, want string) {
 	}
 }
 
+func TestSignal(t *testing.T) {
+	client, _ := start(t)
+	ctx := t.Context()
+	waits := Program{Name: "waits", Args: []string{"/bin/sleep", "600"}}
+	if err := client.Start(ctx, waits); err != nil {
+		t.Fatal(err)
+	}
+	for _, signal := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGCONT, syscall.SIGKILL} {
+		if err := client.Signal(ctx, "waits", signal); err != nil {
+			t.Error(err)
+		}
+	}
+	// Nothing is waited for: after SIGKILL the program has ended.
+	programs, err := client.Programs(ctx)
+	if err != nil || len(programs) != 1 || programs[0].Running {
+		t.Errorf("programs are %+v, %v; want one that has ended", programs, err)
+	}
+	if err := client.Start(ctx, waits); err != nil {
+		t.Errorf("a program that was killed does not start again: %v", err)
+	}
+	if err := client.Signal(ctx, "unknown", syscall.SIGTERM); err == nil {
+		t.Error("a signal to an unknown program: no error")
+	}
+}
+
 func TestResolverTarget(t *testing.T) {
 	dir := t.TempDir()
 	plain := filepath.Join(dir, "plain")

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -54,6 +55,14 @@ func (c Client) Start(ctx context.Context, p Program) error {
 func (c Client) Stop(ctx context.Context, name string) error {
 	if _, _, err := c.call(ctx, request{Stop: name}); err != nil {
 		return fmt.Errorf("stop %s: %w", name, err)
+	}
+	return nil
+}
+
+// Signal sends a running program a signal.
+func (c Client) Signal(ctx context.Context, name string, signal syscall.Signal) error {
+	if _, _, err := c.call(ctx, request{Signal: &signalRequest{Name: name, Signal: signal}}); err != nil {
+		return fmt.Errorf("%s to %s: %w", signal, name, err)
 	}
 	return nil
 }

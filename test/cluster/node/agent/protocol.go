@@ -1,6 +1,9 @@
 package agent
 
-import "time"
+import (
+	"syscall"
+	"time"
+)
 
 // SocketName is the agent's socket in the state directory.
 const SocketName = "agent.sock"
@@ -31,7 +34,14 @@ type request struct {
 	Dial  *dialRequest `json:"dial,omitempty"`
 	Start *Program     `json:"start,omitempty"`
 	Stop  string       `json:"stop,omitempty"`
-	List  bool         `json:"list,omitempty"`
+	// Signal goes to a program that runs.
+	Signal *signalRequest `json:"signal,omitempty"`
+	List   bool           `json:"list,omitempty"`
+}
+
+type signalRequest struct {
+	Name   string         `json:"name"`
+	Signal syscall.Signal `json:"signal"`
 }
 
 type dialRequest struct {

@@ -53,6 +53,8 @@ func handle(q request, table *Table) (response, *os.File) {
 		return failure(table.Start(*q.Start)), nil
 	case q.Stop != "":
 		return failure(table.Stop(q.Stop)), nil
+	case q.Signal != nil:
+		return failure(table.Signal(q.Signal.Name, q.Signal.Signal)), nil
 	default:
 		return response{Programs: table.List()}, nil
 	}

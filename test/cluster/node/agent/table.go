@@ -66,13 +66,33 @@ func (t *Table) Start(p Program) error {
 	return nil
 }
 
+// Signal sends a running program a signal. After SIGKILL it returns when the program has ended.
+func (t *Table) Signal(name string, sig syscall.Signal) error {
+	e, err := t.started(name)
+	if err != nil {
+		return err
+	}
+	if err := t.signal(e, sig); err != nil || sig != syscall.SIGKILL {
+		return err
+	}
+	<-e.ended
+	return nil
+}
+
+func (t *Table) started(name string) (*entry, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e := t.find(name); e != nil {
+		return e, nil
+	}
+	return nil, errors.New("it was never started")
+}
+
 // Stop asks a program to end, insists after a while, and waits for its end.
 func (t *Table) Stop(name string) error {
-	t.mu.Lock()
-	e := t.find(name)
-	t.mu.Unlock()
-	if e == nil {
-		return errors.New("it was never started")
+	e, err := t.started(name)
+	if err != nil {
+		return err
 	}
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
 		if err := t.signal(e, sig); err != nil {

@@ -19,8 +19,11 @@ type AdminExposureApplyConfiguration struct {
 	// Type of the Service named after the endpoint with the suffix "-ra-admin".
 	ServiceType *apiv1alpha1.AdminServiceType `json:"serviceType,omitempty"`
 	// Secret of type kubernetes.io/basic-auth, whose user may mint challenges. Left
-	// out: only bearer tokens of Kubernetes are accepted.
+	// out: only bearer tokens of Kubernetes, and client certificates, are accepted.
 	BasicAuthRef *LocalReferenceApplyConfiguration `json:"basicAuthRef,omitempty"`
+	// TLS client certificates that may mint challenges. Left out: none. Callers without
+	// one are not turned away: they need a token or a password.
+	ClientCertificates *AdminClientCertificatesApplyConfiguration `json:"clientCertificates,omitempty"`
 }
 
 // AdminExposureApplyConfiguration constructs a declarative configuration of the AdminExposure type for use with
@@ -58,5 +61,13 @@ func (b *AdminExposureApplyConfiguration) WithServiceType(value apiv1alpha1.Admi
 // If called multiple times, the BasicAuthRef field is set to the value of the last call.
 func (b *AdminExposureApplyConfiguration) WithBasicAuthRef(value *LocalReferenceApplyConfiguration) *AdminExposureApplyConfiguration {
 	b.BasicAuthRef = value
+	return b
+}
+
+// WithClientCertificates sets the ClientCertificates field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ClientCertificates field is set to the value of the last call.
+func (b *AdminExposureApplyConfiguration) WithClientCertificates(value *AdminClientCertificatesApplyConfiguration) *AdminExposureApplyConfiguration {
+	b.ClientCertificates = value
 	return b
 }

@@ -4,6 +4,7 @@ package v1alpha1
 
 import (
 	v1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	apiv1alpha1 "github.com/scepter-pki/scepter/api/v1alpha1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -15,12 +16,28 @@ type CertificateTemplateSpecApplyConfiguration struct {
 	// Public keys that are accepted; a request must match one entry.
 	// Left out: RSA of 2048 bits or more, and ECDSA P-256 and P-384.
 	Keys []KeyRequirementApplyConfiguration `json:"keys,omitempty"`
+	// Digests that the signature of a request may use. Left out: SHA-256, SHA-384 and SHA-512.
+	SignatureDigests []apiv1alpha1.SignatureDigest `json:"signatureDigests,omitempty"`
 	// Key usages and extended key usages, in cert-manager's words. A request that
 	// names none gets all that fit its key; a request that names some gets those,
-	// if each is listed here.
+	// if each is listed here. With issuance mode Direct that holds for key usages and
+	// for extended key usages, each by itself.
 	Usages []v1.KeyUsage `json:"usages,omitempty"`
-	// How long the certificates are valid, as a Go duration ("8760h" is a year).
+	// Further extended key usages, by object identifier. With issuance mode Direct a
+	// request that names no extended key usage gets them all; with CertificateRequest
+	// it gets none, so it has to name them by itself.
+	ExtendedKeyUsages []string `json:"extendedKeyUsages,omitempty"`
+	// How long the certificates are valid, as a Go duration ("8760h" is a year). No
+	// certificate is valid for longer than its CA's.
 	Validity *metav1.Duration `json:"validity,omitempty"`
+	// How long before its making a certificate is valid already, for devices whose
+	// clocks are slow. It needs issuance mode Direct. Left out: what slow clocks need
+	// at least, at most an hour.
+	Backdate *metav1.Duration `json:"backdate,omitempty"`
+	// What becomes of requests that name a Windows security identifier (SID), be it by the
+	// extension 1.3.6.1.4.1.311.25.2 or by a URI "tag:microsoft.com,2022-09-14:sid:…".
+	// Such URIs are allowed names if a prefix of sans.uri spells that out.
+	MicrosoftSID *apiv1alpha1.MicrosoftSID `json:"microsoftSID,omitempty"`
 	// Subject attributes that a request may and must name.
 	Subject *SubjectPolicyApplyConfiguration `json:"subject,omitempty"`
 	// Subject alternative names that a request may name. A type that is left out is refused.
@@ -29,6 +46,16 @@ type CertificateTemplateSpecApplyConfiguration struct {
 	Rules []RuleApplyConfiguration `json:"rules,omitempty"`
 	// How certificates of this template are renewed.
 	Renewal *RenewalPolicyApplyConfiguration `json:"renewal,omitempty"`
+	// How many valid certificates one subject may have by this template at a time, as
+	// far as their CertificateRequests are kept. A renewal takes the place of the
+	// certificate that signs it, and a certificate for the same key that of the one
+	// before. Requests that come at the same moment may exceed the number. Left out: any number.
+	MaxPerSubject *int32 `json:"maxPerSubject,omitempty"`
+	// Whether the certificates belong to users or devices. It changes nothing but the audit records, which say it.
+	Context *apiv1alpha1.CertificateContext `json:"context,omitempty"`
+	// How requests of Windows devices name this template. An endpoint then serves
+	// such a request by this template.
+	Microsoft *MicrosoftTemplateApplyConfiguration `json:"microsoft,omitempty"`
 }
 
 // CertificateTemplateSpecApplyConfiguration constructs a declarative configuration of the CertificateTemplateSpec type for use with
@@ -50,6 +77,16 @@ func (b *CertificateTemplateSpecApplyConfiguration) WithKeys(values ...*KeyRequi
 	return b
 }
 
+// WithSignatureDigests adds the given value to the SignatureDigests field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the SignatureDigests field.
+func (b *CertificateTemplateSpecApplyConfiguration) WithSignatureDigests(values ...apiv1alpha1.SignatureDigest) *CertificateTemplateSpecApplyConfiguration {
+	for i := range values {
+		b.SignatureDigests = append(b.SignatureDigests, values[i])
+	}
+	return b
+}
+
 // WithUsages adds the given value to the Usages field in the declarative configuration
 // and returns the receiver, so that objects can be build by chaining "With" function invocations.
 // If called multiple times, values provided by each call will be appended to the Usages field.
@@ -60,11 +97,37 @@ func (b *CertificateTemplateSpecApplyConfiguration) WithUsages(values ...v1.KeyU
 	return b
 }
 
+// WithExtendedKeyUsages adds the given value to the ExtendedKeyUsages field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the ExtendedKeyUsages field.
+func (b *CertificateTemplateSpecApplyConfiguration) WithExtendedKeyUsages(values ...string) *CertificateTemplateSpecApplyConfiguration {
+	for i := range values {
+		b.ExtendedKeyUsages = append(b.ExtendedKeyUsages, values[i])
+	}
+	return b
+}
+
 // WithValidity sets the Validity field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Validity field is set to the value of the last call.
 func (b *CertificateTemplateSpecApplyConfiguration) WithValidity(value metav1.Duration) *CertificateTemplateSpecApplyConfiguration {
 	b.Validity = &value
+	return b
+}
+
+// WithBackdate sets the Backdate field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Backdate field is set to the value of the last call.
+func (b *CertificateTemplateSpecApplyConfiguration) WithBackdate(value metav1.Duration) *CertificateTemplateSpecApplyConfiguration {
+	b.Backdate = &value
+	return b
+}
+
+// WithMicrosoftSID sets the MicrosoftSID field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the MicrosoftSID field is set to the value of the last call.
+func (b *CertificateTemplateSpecApplyConfiguration) WithMicrosoftSID(value apiv1alpha1.MicrosoftSID) *CertificateTemplateSpecApplyConfiguration {
+	b.MicrosoftSID = &value
 	return b
 }
 
@@ -102,5 +165,29 @@ func (b *CertificateTemplateSpecApplyConfiguration) WithRules(values ...*RuleApp
 // If called multiple times, the Renewal field is set to the value of the last call.
 func (b *CertificateTemplateSpecApplyConfiguration) WithRenewal(value *RenewalPolicyApplyConfiguration) *CertificateTemplateSpecApplyConfiguration {
 	b.Renewal = value
+	return b
+}
+
+// WithMaxPerSubject sets the MaxPerSubject field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the MaxPerSubject field is set to the value of the last call.
+func (b *CertificateTemplateSpecApplyConfiguration) WithMaxPerSubject(value int32) *CertificateTemplateSpecApplyConfiguration {
+	b.MaxPerSubject = &value
+	return b
+}
+
+// WithContext sets the Context field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Context field is set to the value of the last call.
+func (b *CertificateTemplateSpecApplyConfiguration) WithContext(value apiv1alpha1.CertificateContext) *CertificateTemplateSpecApplyConfiguration {
+	b.Context = &value
+	return b
+}
+
+// WithMicrosoft sets the Microsoft field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Microsoft field is set to the value of the last call.
+func (b *CertificateTemplateSpecApplyConfiguration) WithMicrosoft(value *MicrosoftTemplateApplyConfiguration) *CertificateTemplateSpecApplyConfiguration {
+	b.Microsoft = value
 	return b
 }

@@ -16,12 +16,18 @@ type CredentialCertificateApplyConfiguration struct {
 	Role *apiv1alpha1.CredentialRole `json:"role,omitempty"`
 	// SHA-256 over the certificate's DER, in lower-case hexadecimal.
 	Fingerprint *string `json:"fingerprint,omitempty"`
+	// SHA-1 over the certificate's DER, in lower-case hexadecimal: the thumbprint of Windows.
+	SHA1 *string `json:"sha1,omitempty"`
+	// MD5 over the certificate's DER, in lower-case hexadecimal, as some devices show it.
+	MD5 *string `json:"md5,omitempty"`
 	// Serial number in lower-case hexadecimal.
 	SerialNumber *string `json:"serialNumber,omitempty"`
 	// When the certificate begins to be valid.
 	NotBefore *v1.Time `json:"notBefore,omitempty"`
 	// When the certificate ends.
 	NotAfter *v1.Time `json:"notAfter,omitempty"`
+	// When cert-manager is going to renew it, where it is the newest of its role.
+	RenewalTime *v1.Time `json:"renewalTime,omitempty"`
 }
 
 // CredentialCertificateApplyConfiguration constructs a declarative configuration of the CredentialCertificate type for use with
@@ -46,6 +52,22 @@ func (b *CredentialCertificateApplyConfiguration) WithFingerprint(value string) 
 	return b
 }
 
+// WithSHA1 sets the SHA1 field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the SHA1 field is set to the value of the last call.
+func (b *CredentialCertificateApplyConfiguration) WithSHA1(value string) *CredentialCertificateApplyConfiguration {
+	b.SHA1 = &value
+	return b
+}
+
+// WithMD5 sets the MD5 field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the MD5 field is set to the value of the last call.
+func (b *CredentialCertificateApplyConfiguration) WithMD5(value string) *CredentialCertificateApplyConfiguration {
+	b.MD5 = &value
+	return b
+}
+
 // WithSerialNumber sets the SerialNumber field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the SerialNumber field is set to the value of the last call.
@@ -67,5 +89,13 @@ func (b *CredentialCertificateApplyConfiguration) WithNotBefore(value v1.Time) *
 // If called multiple times, the NotAfter field is set to the value of the last call.
 func (b *CredentialCertificateApplyConfiguration) WithNotAfter(value v1.Time) *CredentialCertificateApplyConfiguration {
 	b.NotAfter = &value
+	return b
+}
+
+// WithRenewalTime sets the RenewalTime field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the RenewalTime field is set to the value of the last call.
+func (b *CredentialCertificateApplyConfiguration) WithRenewalTime(value v1.Time) *CredentialCertificateApplyConfiguration {
+	b.RenewalTime = &value
 	return b
 }

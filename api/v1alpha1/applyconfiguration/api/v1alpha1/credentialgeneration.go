@@ -3,6 +3,7 @@
 package v1alpha1
 
 import (
+	apiv1alpha1 "github.com/scepter-pki/scepter/api/v1alpha1"
 	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -13,10 +14,18 @@ import (
 type CredentialGenerationApplyConfiguration struct {
 	// Name of the generation: the first sixteen hexadecimal digits of the SHA-256 over its fingerprints.
 	ID *string `json:"id,omitempty"`
+	// What the generation is to the endpoints that use the credential.
+	State *apiv1alpha1.GenerationState `json:"state,omitempty"`
 	// The certificates.
 	Certificates []CredentialCertificateApplyConfiguration `json:"certificates,omitempty"`
 	// When the generation came into the keyring.
 	AddedAt *v1.Time `json:"addedAt,omitempty"`
+	// How many of the servers that load the generation hold it, as in "2/3", over all endpoints.
+	HeldBy *string `json:"heldBy,omitempty"`
+	// Endpoints that show the generation, up to sixteen of them.
+	ShownBy []string `json:"shownBy,omitempty"`
+	// When the generation leaves the keyring, unless an endpoint still shows it then.
+	RetireAfter *v1.Time `json:"retireAfter,omitempty"`
 }
 
 // CredentialGenerationApplyConfiguration constructs a declarative configuration of the CredentialGeneration type for use with
@@ -30,6 +39,14 @@ func CredentialGeneration() *CredentialGenerationApplyConfiguration {
 // If called multiple times, the ID field is set to the value of the last call.
 func (b *CredentialGenerationApplyConfiguration) WithID(value string) *CredentialGenerationApplyConfiguration {
 	b.ID = &value
+	return b
+}
+
+// WithState sets the State field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the State field is set to the value of the last call.
+func (b *CredentialGenerationApplyConfiguration) WithState(value apiv1alpha1.GenerationState) *CredentialGenerationApplyConfiguration {
+	b.State = &value
 	return b
 }
 
@@ -51,5 +68,31 @@ func (b *CredentialGenerationApplyConfiguration) WithCertificates(values ...*Cre
 // If called multiple times, the AddedAt field is set to the value of the last call.
 func (b *CredentialGenerationApplyConfiguration) WithAddedAt(value v1.Time) *CredentialGenerationApplyConfiguration {
 	b.AddedAt = &value
+	return b
+}
+
+// WithHeldBy sets the HeldBy field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the HeldBy field is set to the value of the last call.
+func (b *CredentialGenerationApplyConfiguration) WithHeldBy(value string) *CredentialGenerationApplyConfiguration {
+	b.HeldBy = &value
+	return b
+}
+
+// WithShownBy adds the given value to the ShownBy field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the ShownBy field.
+func (b *CredentialGenerationApplyConfiguration) WithShownBy(values ...string) *CredentialGenerationApplyConfiguration {
+	for i := range values {
+		b.ShownBy = append(b.ShownBy, values[i])
+	}
+	return b
+}
+
+// WithRetireAfter sets the RetireAfter field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the RetireAfter field is set to the value of the last call.
+func (b *CredentialGenerationApplyConfiguration) WithRetireAfter(value v1.Time) *CredentialGenerationApplyConfiguration {
+	b.RetireAfter = &value
 	return b
 }

@@ -11,7 +11,8 @@ import (
 //
 // EndpointCredentialStatus describes the RA credential that an endpoint uses.
 type EndpointCredentialStatusApplyConfiguration struct {
-	// Name of the RACredential.
+	// Name of the RACredential that the active generation belongs to; before there is
+	// one, of that which the endpoint refers to.
 	Name *string `json:"name,omitempty"`
 	// ID of the generation that GetCACert shows.
 	ActiveGeneration *string `json:"activeGeneration,omitempty"`
@@ -19,8 +20,19 @@ type EndpointCredentialStatusApplyConfiguration struct {
 	NotAfter *v1.Time `json:"notAfter,omitempty"`
 	// ID of the generation that is being rolled out, if any.
 	NextGeneration *string `json:"nextGeneration,omitempty"`
+	// Name of the RACredential that the next generation belongs to, where it is another.
+	NextName *string `json:"nextName,omitempty"`
+	// Since when the next generation is being rolled out.
+	Since *v1.Time `json:"since,omitempty"`
+	// How many servers hold the next generation, or else the active one: "2/3". Servers
+	// that start or end count too.
+	Held *string `json:"held,omitempty"`
+	// Servers that do not hold it, by the names of their pods: the first five.
+	Missing []string `json:"missing,omitempty"`
 	// When the active generation became so.
 	SwitchedAt *v1.Time `json:"switchedAt,omitempty"`
+	// Generations that GetCACert showed before, which devices may still use.
+	Previous []ShownGenerationApplyConfiguration `json:"previous,omitempty"`
 }
 
 // EndpointCredentialStatusApplyConfiguration constructs a declarative configuration of the EndpointCredentialStatus type for use with
@@ -61,10 +73,57 @@ func (b *EndpointCredentialStatusApplyConfiguration) WithNextGeneration(value st
 	return b
 }
 
+// WithNextName sets the NextName field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the NextName field is set to the value of the last call.
+func (b *EndpointCredentialStatusApplyConfiguration) WithNextName(value string) *EndpointCredentialStatusApplyConfiguration {
+	b.NextName = &value
+	return b
+}
+
+// WithSince sets the Since field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Since field is set to the value of the last call.
+func (b *EndpointCredentialStatusApplyConfiguration) WithSince(value v1.Time) *EndpointCredentialStatusApplyConfiguration {
+	b.Since = &value
+	return b
+}
+
+// WithHeld sets the Held field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Held field is set to the value of the last call.
+func (b *EndpointCredentialStatusApplyConfiguration) WithHeld(value string) *EndpointCredentialStatusApplyConfiguration {
+	b.Held = &value
+	return b
+}
+
+// WithMissing adds the given value to the Missing field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Missing field.
+func (b *EndpointCredentialStatusApplyConfiguration) WithMissing(values ...string) *EndpointCredentialStatusApplyConfiguration {
+	for i := range values {
+		b.Missing = append(b.Missing, values[i])
+	}
+	return b
+}
+
 // WithSwitchedAt sets the SwitchedAt field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the SwitchedAt field is set to the value of the last call.
 func (b *EndpointCredentialStatusApplyConfiguration) WithSwitchedAt(value v1.Time) *EndpointCredentialStatusApplyConfiguration {
 	b.SwitchedAt = &value
+	return b
+}
+
+// WithPrevious adds the given value to the Previous field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Previous field.
+func (b *EndpointCredentialStatusApplyConfiguration) WithPrevious(values ...*ShownGenerationApplyConfiguration) *EndpointCredentialStatusApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithPrevious")
+		}
+		b.Previous = append(b.Previous, *values[i])
+	}
 	return b
 }

@@ -2,6 +2,10 @@
 
 package v1alpha1
 
+import (
+	apiv1alpha1 "github.com/scepter-pki/scepter/api/v1alpha1"
+)
+
 // EndpointTemplateApplyConfiguration represents a declarative configuration of the EndpointTemplate type for use
 // with apply.
 //
@@ -13,6 +17,10 @@ type EndpointTemplateApplyConfiguration struct {
 	TemplateRef *LocalReferenceApplyConfiguration `json:"templateRef,omitempty"`
 	// Whether this entry serves requests that match no other. A single entry is the default in any case.
 	Default *bool `json:"default,omitempty"`
+	// Serve requests for this key usage, if neither their path nor a Microsoft
+	// template's name selects an entry, as Microsoft's NDES does: Signature (digital
+	// signature without key encipherment), Encryption (the other way round) or GeneralPurpose (both).
+	KeyUsage *apiv1alpha1.TemplateKeyUsage `json:"keyUsage,omitempty"`
 }
 
 // EndpointTemplateApplyConfiguration constructs a declarative configuration of the EndpointTemplate type for use with
@@ -42,5 +50,13 @@ func (b *EndpointTemplateApplyConfiguration) WithTemplateRef(value *LocalReferen
 // If called multiple times, the Default field is set to the value of the last call.
 func (b *EndpointTemplateApplyConfiguration) WithDefault(value bool) *EndpointTemplateApplyConfiguration {
 	b.Default = &value
+	return b
+}
+
+// WithKeyUsage sets the KeyUsage field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the KeyUsage field is set to the value of the last call.
+func (b *EndpointTemplateApplyConfiguration) WithKeyUsage(value apiv1alpha1.TemplateKeyUsage) *EndpointTemplateApplyConfiguration {
+	b.KeyUsage = &value
 	return b
 }

@@ -13,6 +13,9 @@ type ExposureApplyConfiguration struct {
 	Ingress *IngressExposureApplyConfiguration `json:"ingress,omitempty"`
 	// Expose by Gateway API routes.
 	Gateway *GatewayExposureApplyConfiguration `json:"gateway,omitempty"`
+	// Expose by a Service that devices reach without a proxy: by itself, or as a
+	// bypass beside an Ingress or a Gateway with limits.
+	Service *ServiceExposureApplyConfiguration `json:"service,omitempty"`
 	// Serve the minting of one-time challenges to management systems. Left out: only
 	// "kubectl scep challenge" mints them.
 	Admin *AdminExposureApplyConfiguration `json:"admin,omitempty"`
@@ -52,6 +55,14 @@ func (b *ExposureApplyConfiguration) WithIngress(value *IngressExposureApplyConf
 // If called multiple times, the Gateway field is set to the value of the last call.
 func (b *ExposureApplyConfiguration) WithGateway(value *GatewayExposureApplyConfiguration) *ExposureApplyConfiguration {
 	b.Gateway = value
+	return b
+}
+
+// WithService sets the Service field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Service field is set to the value of the last call.
+func (b *ExposureApplyConfiguration) WithService(value *ServiceExposureApplyConfiguration) *ExposureApplyConfiguration {
+	b.Service = value
 	return b
 }
 

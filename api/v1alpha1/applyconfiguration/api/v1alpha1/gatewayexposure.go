@@ -11,7 +11,8 @@ import (
 //
 // GatewayExposure exposes an endpoint by Gateway API routes.
 type GatewayExposureApplyConfiguration struct {
-	// The Gateways, and listeners in them, to attach to.
+	// The Gateways, and listeners in them, to attach to. A Gateway that lacks listeners for
+	// the hosts, and takes ListenerSets from here (its spec.allowedListeners), is brought them.
 	ParentRefs []GatewayParentReferenceApplyConfiguration `json:"parentRefs,omitempty"`
 	// HTTP (an HTTPRoute; TLS ends at the Gateway) or TLSPassthrough (a TLSRoute; TLS ends at the servers).
 	Mode *apiv1alpha1.GatewayMode `json:"mode,omitempty"`

@@ -12,13 +12,29 @@ import (
 //
 // Issuance says how certificates are issued.
 type IssuanceApplyConfiguration struct {
-	// How certificates are issued: by a cert-manager CertificateRequest for each enrolment.
+	// How certificates are issued: by a cert-manager CertificateRequest for each
+	// enrolment, or Direct, by signers that hold the key of the issuer's CA, for fleets
+	// that outgrow what an API server should hold.
 	Mode *apiv1alpha1.IssuanceMode `json:"mode,omitempty"`
-	// The issuer of the devices' certificates.
+	// The issuer of the devices' certificates. In mode Direct: an Issuer of type CA.
 	IssuerRef *IssuerReferenceApplyConfiguration `json:"issuerRef,omitempty"`
+	// The signers of mode Direct. Left out in that mode: two, with good defaults.
+	Direct *DirectIssuanceApplyConfiguration `json:"direct,omitempty"`
 	// How long a device's request waits for the issuer before it is answered PENDING
 	// and the device polls (RFC 8894, section 2.5).
-	PendingAfter *v1.Duration `json:"pendingAfter,omitempty"`
+	Wait *v1.Duration `json:"wait,omitempty"`
+	// How long a request may stay PENDING. One that the issuer has not answered by then
+	// has failed: the device is told so, and may begin a new one.
+	PendingDeadline *v1.Duration `json:"pendingDeadline,omitempty"`
+	// Whether the issuer is tried with each template by a throw-away request, when either
+	// changes. OnChange: one certificate is issued for each template and change, valid for
+	// an hour, for a key that nobody keeps; an issuer may cost money, or want a person
+	// to approve. See status.trials. It goes with mode CertificateRequest.
+	Trial *apiv1alpha1.TrialMode `json:"trial,omitempty"`
+	// How long after it was issued a device is expected to collect a certificate that it
+	// was told to come again for. One that is not collected by then is counted in
+	// status.uncollected; the device gets it all the same whenever it comes.
+	CollectWithin *v1.Duration `json:"collectWithin,omitempty"`
 }
 
 // IssuanceApplyConfiguration constructs a declarative configuration of the Issuance type for use with
@@ -43,10 +59,42 @@ func (b *IssuanceApplyConfiguration) WithIssuerRef(value *IssuerReferenceApplyCo
 	return b
 }
 
-// WithPendingAfter sets the PendingAfter field in the declarative configuration to the given value
+// WithDirect sets the Direct field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
-// If called multiple times, the PendingAfter field is set to the value of the last call.
-func (b *IssuanceApplyConfiguration) WithPendingAfter(value v1.Duration) *IssuanceApplyConfiguration {
-	b.PendingAfter = &value
+// If called multiple times, the Direct field is set to the value of the last call.
+func (b *IssuanceApplyConfiguration) WithDirect(value *DirectIssuanceApplyConfiguration) *IssuanceApplyConfiguration {
+	b.Direct = value
+	return b
+}
+
+// WithWait sets the Wait field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Wait field is set to the value of the last call.
+func (b *IssuanceApplyConfiguration) WithWait(value v1.Duration) *IssuanceApplyConfiguration {
+	b.Wait = &value
+	return b
+}
+
+// WithPendingDeadline sets the PendingDeadline field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the PendingDeadline field is set to the value of the last call.
+func (b *IssuanceApplyConfiguration) WithPendingDeadline(value v1.Duration) *IssuanceApplyConfiguration {
+	b.PendingDeadline = &value
+	return b
+}
+
+// WithTrial sets the Trial field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Trial field is set to the value of the last call.
+func (b *IssuanceApplyConfiguration) WithTrial(value apiv1alpha1.TrialMode) *IssuanceApplyConfiguration {
+	b.Trial = &value
+	return b
+}
+
+// WithCollectWithin sets the CollectWithin field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the CollectWithin field is set to the value of the last call.
+func (b *IssuanceApplyConfiguration) WithCollectWithin(value v1.Duration) *IssuanceApplyConfiguration {
+	b.CollectWithin = &value
 	return b
 }

@@ -3,6 +3,7 @@
 package v1alpha1
 
 import (
+	v1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	apiv1alpha1 "github.com/scepter-pki/scepter/api/v1alpha1"
 )
 
@@ -17,6 +18,9 @@ type KeyRequirementApplyConfiguration struct {
 	MinSize *int32 `json:"minSize,omitempty"`
 	// Elliptic curves. Left out: P-256 and P-384.
 	Curves []apiv1alpha1.Curve `json:"curves,omitempty"`
+	// Usages for these keys, instead of spec.usages. Where several entries accept a
+	// key, the first of them counts.
+	Usages []v1.KeyUsage `json:"usages,omitempty"`
 }
 
 // KeyRequirementApplyConfiguration constructs a declarative configuration of the KeyRequirement type for use with
@@ -47,6 +51,16 @@ func (b *KeyRequirementApplyConfiguration) WithMinSize(value int32) *KeyRequirem
 func (b *KeyRequirementApplyConfiguration) WithCurves(values ...apiv1alpha1.Curve) *KeyRequirementApplyConfiguration {
 	for i := range values {
 		b.Curves = append(b.Curves, values[i])
+	}
+	return b
+}
+
+// WithUsages adds the given value to the Usages field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Usages field.
+func (b *KeyRequirementApplyConfiguration) WithUsages(values ...v1.KeyUsage) *KeyRequirementApplyConfiguration {
+	for i := range values {
+		b.Usages = append(b.Usages, values[i])
 	}
 	return b
 }

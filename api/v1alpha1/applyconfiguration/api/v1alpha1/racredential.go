@@ -16,8 +16,8 @@ import (
 //
 // RACredential is a certificate, or a pair of them, with which a registration
 // authority signs replies and opens requests, or with which it identifies itself
-// to a policy service. cert-manager issues and renews it; the operator checks each
-// generation, keeps the earlier ones for as long as devices may still use them,
+// to a policy service. cert-manager issues and renews it, or it is brought from
+// outside; the operator checks each generation, keeps the earlier ones for as long as devices may still use them,
 // and switches over only when every replica holds the next.
 type RACredentialApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`

@@ -18,6 +18,9 @@ type RACredentialSpecApplyConfiguration struct {
 	Layout *apiv1alpha1.CredentialLayout `json:"layout,omitempty"`
 	// The issuer that issues the certificates. Devices expect the CA that also issues theirs.
 	IssuerRef *IssuerReferenceApplyConfiguration `json:"issuerRef,omitempty"`
+	// Certificates from outside, in place of issuerRef. They are checked like issued
+	// ones, and not renewed: replace what is in the Secrets, and it is rolled out.
+	External *ExternalCredentialApplyConfiguration `json:"external,omitempty"`
 	// Common name of the certificates. Left out: made from the name of this object.
 	CommonName *string `json:"commonName,omitempty"`
 	// The private key, made anew for each generation.
@@ -29,6 +32,14 @@ type RACredentialSpecApplyConfiguration struct {
 	// How long the previous certificate still opens requests after a switch. Devices
 	// may send a request days after they fetched the RA certificate.
 	Overlap *v1.Duration `json:"overlap,omitempty"`
+	// How long a switch to the next generation waits for servers that do not load it,
+	// before it goes on without them; never longer than until the present one ends.
+	LoadTimeout *v1.Duration `json:"loadTimeout,omitempty"`
+	// For purpose PolicyModule: how long the services may take to accept the next
+	// certificate before a condition says what to register where. It does so when half
+	// of the time to the end of the present certificate has passed at the latest. Left
+	// out: 168h.
+	AcceptWithin *v1.Duration `json:"acceptWithin,omitempty"`
 }
 
 // RACredentialSpecApplyConfiguration constructs a declarative configuration of the RACredentialSpec type for use with
@@ -58,6 +69,14 @@ func (b *RACredentialSpecApplyConfiguration) WithLayout(value apiv1alpha1.Creden
 // If called multiple times, the IssuerRef field is set to the value of the last call.
 func (b *RACredentialSpecApplyConfiguration) WithIssuerRef(value *IssuerReferenceApplyConfiguration) *RACredentialSpecApplyConfiguration {
 	b.IssuerRef = value
+	return b
+}
+
+// WithExternal sets the External field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the External field is set to the value of the last call.
+func (b *RACredentialSpecApplyConfiguration) WithExternal(value *ExternalCredentialApplyConfiguration) *RACredentialSpecApplyConfiguration {
+	b.External = value
 	return b
 }
 
@@ -98,5 +117,21 @@ func (b *RACredentialSpecApplyConfiguration) WithRenewBefore(value v1.Duration) 
 // If called multiple times, the Overlap field is set to the value of the last call.
 func (b *RACredentialSpecApplyConfiguration) WithOverlap(value v1.Duration) *RACredentialSpecApplyConfiguration {
 	b.Overlap = &value
+	return b
+}
+
+// WithLoadTimeout sets the LoadTimeout field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the LoadTimeout field is set to the value of the last call.
+func (b *RACredentialSpecApplyConfiguration) WithLoadTimeout(value v1.Duration) *RACredentialSpecApplyConfiguration {
+	b.LoadTimeout = &value
+	return b
+}
+
+// WithAcceptWithin sets the AcceptWithin field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the AcceptWithin field is set to the value of the last call.
+func (b *RACredentialSpecApplyConfiguration) WithAcceptWithin(value v1.Duration) *RACredentialSpecApplyConfiguration {
+	b.AcceptWithin = &value
 	return b
 }

@@ -3,6 +3,7 @@
 package v1alpha1
 
 import (
+	apiv1alpha1 "github.com/scepter-pki/scepter/api/v1alpha1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	v1 "k8s.io/client-go/applyconfigurations/meta/v1"
 )
@@ -16,6 +17,8 @@ type RACredentialStatusApplyConfiguration struct {
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
 	// Conditions: Ready, Issued, KeyringReady, IssuerReady, and Reconciling or Stalled while they are true.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
+	// How far the newest certificates have come.
+	Step *apiv1alpha1.CredentialStep `json:"step,omitempty"`
 	// Generations in the keyring, the newest first.
 	Generations []CredentialGenerationApplyConfiguration `json:"generations,omitempty"`
 	// Secret that holds the keyring.
@@ -24,10 +27,15 @@ type RACredentialStatusApplyConfiguration struct {
 	NotAfter *metav1.Time `json:"notAfter,omitempty"`
 	// When cert-manager is going to renew.
 	RenewalTime *metav1.Time `json:"renewalTime,omitempty"`
-	// Fingerprints (lower-case hexadecimal SHA-256) of certificates that are never used again.
+	// What is issued anew out of turn, and when; absent while nothing has to be.
+	Reissue *CredentialReissueApplyConfiguration `json:"reissue,omitempty"`
+	// Fingerprints (lower-case hexadecimal SHA-256) of certificates that are never used
+	// again. What the annotation scepter.dev/distrust lists is added; nothing is ever removed.
 	Distrusted []string `json:"distrusted,omitempty"`
 	// Value of the annotation scepter.dev/reconcile-requested-at that was handled last.
 	LastHandledReconcileAt *string `json:"lastHandledReconcileAt,omitempty"`
+	// Value of the annotation scepter.dev/rotate-requested-at that was handled last.
+	LastHandledRotateAt *string `json:"lastHandledRotateAt,omitempty"`
 }
 
 // RACredentialStatusApplyConfiguration constructs a declarative configuration of the RACredentialStatus type for use with
@@ -54,6 +62,14 @@ func (b *RACredentialStatusApplyConfiguration) WithConditions(values ...*v1.Cond
 		}
 		b.Conditions = append(b.Conditions, *values[i])
 	}
+	return b
+}
+
+// WithStep sets the Step field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Step field is set to the value of the last call.
+func (b *RACredentialStatusApplyConfiguration) WithStep(value apiv1alpha1.CredentialStep) *RACredentialStatusApplyConfiguration {
+	b.Step = &value
 	return b
 }
 
@@ -94,6 +110,14 @@ func (b *RACredentialStatusApplyConfiguration) WithRenewalTime(value metav1.Time
 	return b
 }
 
+// WithReissue sets the Reissue field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Reissue field is set to the value of the last call.
+func (b *RACredentialStatusApplyConfiguration) WithReissue(value *CredentialReissueApplyConfiguration) *RACredentialStatusApplyConfiguration {
+	b.Reissue = value
+	return b
+}
+
 // WithDistrusted adds the given value to the Distrusted field in the declarative configuration
 // and returns the receiver, so that objects can be build by chaining "With" function invocations.
 // If called multiple times, values provided by each call will be appended to the Distrusted field.
@@ -109,5 +133,13 @@ func (b *RACredentialStatusApplyConfiguration) WithDistrusted(values ...string) 
 // If called multiple times, the LastHandledReconcileAt field is set to the value of the last call.
 func (b *RACredentialStatusApplyConfiguration) WithLastHandledReconcileAt(value string) *RACredentialStatusApplyConfiguration {
 	b.LastHandledReconcileAt = &value
+	return b
+}
+
+// WithLastHandledRotateAt sets the LastHandledRotateAt field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the LastHandledRotateAt field is set to the value of the last call.
+func (b *RACredentialStatusApplyConfiguration) WithLastHandledRotateAt(value string) *RACredentialStatusApplyConfiguration {
+	b.LastHandledRotateAt = &value
 	return b
 }

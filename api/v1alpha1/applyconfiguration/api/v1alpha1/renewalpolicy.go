@@ -3,6 +3,7 @@
 package v1alpha1
 
 import (
+	apiv1alpha1 "github.com/scepter-pki/scepter/api/v1alpha1"
 	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -17,6 +18,18 @@ type RenewalPolicyApplyConfiguration struct {
 	Allowed *bool `json:"allowed,omitempty"`
 	// How long before its end a certificate may be renewed. Left out: at any time.
 	Window *v1.Duration `json:"window,omitempty"`
+	// Whether a renewal may, or must, be for the key of the certificate that is
+	// renewed (Same), or for another (New).
+	Key *apiv1alpha1.RenewalKey `json:"key,omitempty"`
+	// How long after its end a certificate may still authenticate its renewal. Left out: not at all.
+	AfterExpiry *v1.Duration `json:"afterExpiry,omitempty"`
+	// Whether a certificate that is revoked may authenticate its renewal. With Refuse,
+	// the revocation list or the OCSP responder that the certificate names is asked;
+	// where neither can be had, devices are told to try again later.
+	Revoked *apiv1alpha1.RenewalRevoked `json:"revoked,omitempty"`
+	// How long after its end (nextUpdate) a revocation list or an OCSP response still
+	// counts, where nothing newer can be had. What it revokes stays refused. Left out: not at all.
+	StaleRevocation *v1.Duration `json:"staleRevocation,omitempty"`
 }
 
 // RenewalPolicyApplyConfiguration constructs a declarative configuration of the RenewalPolicy type for use with
@@ -38,5 +51,37 @@ func (b *RenewalPolicyApplyConfiguration) WithAllowed(value bool) *RenewalPolicy
 // If called multiple times, the Window field is set to the value of the last call.
 func (b *RenewalPolicyApplyConfiguration) WithWindow(value v1.Duration) *RenewalPolicyApplyConfiguration {
 	b.Window = &value
+	return b
+}
+
+// WithKey sets the Key field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Key field is set to the value of the last call.
+func (b *RenewalPolicyApplyConfiguration) WithKey(value apiv1alpha1.RenewalKey) *RenewalPolicyApplyConfiguration {
+	b.Key = &value
+	return b
+}
+
+// WithAfterExpiry sets the AfterExpiry field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the AfterExpiry field is set to the value of the last call.
+func (b *RenewalPolicyApplyConfiguration) WithAfterExpiry(value v1.Duration) *RenewalPolicyApplyConfiguration {
+	b.AfterExpiry = &value
+	return b
+}
+
+// WithRevoked sets the Revoked field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Revoked field is set to the value of the last call.
+func (b *RenewalPolicyApplyConfiguration) WithRevoked(value apiv1alpha1.RenewalRevoked) *RenewalPolicyApplyConfiguration {
+	b.Revoked = &value
+	return b
+}
+
+// WithStaleRevocation sets the StaleRevocation field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the StaleRevocation field is set to the value of the last call.
+func (b *RenewalPolicyApplyConfiguration) WithStaleRevocation(value v1.Duration) *RenewalPolicyApplyConfiguration {
+	b.StaleRevocation = &value
 	return b
 }

@@ -12,10 +12,14 @@ type RuleApplyConfiguration struct {
 	Name *string `json:"name,omitempty"`
 	// CEL expression that must be true. Variables: csr, with csr.subject.<attribute>
 	// (commonName and serialNumber are strings, the others lists of strings),
-	// csr.dnsNames, csr.emailAddresses, csr.uris, csr.ipAddresses, csr.upns (lists of
-	// strings), csr.keyAlgorithm ("RSA", "ECDSA") and csr.keySize (bits); challenge, with
-	// challenge.name (the endpoint's entry; empty for a renewal by certificate) and
-	// challenge.data (what a webhook said, a map).
+	// csr.dnsNames, csr.emailAddresses, csr.uris, csr.ipAddresses, csr.upns,
+	// csr.registeredIDs (lists of strings), csr.otherNames (a list of oid and value),
+	// csr.directoryNames (a list of what csr.subject is), csr.usages (names),
+	// csr.extendedKeyUsages (object identifiers), csr.keyAlgorithm ("RSA", "ECDSA"),
+	// csr.keySize (bits) and csr.signatureDigest; challenge, with challenge.name (the
+	// endpoint's entry; empty for a renewal by certificate) and challenge.data (what a
+	// webhook said, a map); client, with client.address, client.userAgent, client.family,
+	// client.path and client.tls.
 	Expression *string `json:"expression,omitempty"`
 	// What the device is told when the expression is false. Plain text, no secrets.
 	Message *string `json:"message,omitempty"`

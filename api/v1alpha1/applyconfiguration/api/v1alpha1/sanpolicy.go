@@ -17,6 +17,12 @@ type SANPolicyApplyConfiguration struct {
 	IP *IPPolicyApplyConfiguration `json:"ip,omitempty"`
 	// User principal names (otherName 1.3.6.1.4.1.311.20.2.3).
 	UPN *UPNPolicyApplyConfiguration `json:"upn,omitempty"`
+	// Names of other types (otherName), by object identifier.
+	OtherNames []OtherNameApplyConfiguration `json:"otherNames,omitempty"`
+	// Directory names, by the same rules as a subject.
+	DirectoryName *SubjectPolicyApplyConfiguration `json:"directoryName,omitempty"`
+	// Registered IDs.
+	RegisteredID *RegisteredIDPolicyApplyConfiguration `json:"registeredID,omitempty"`
 }
 
 // SANPolicyApplyConfiguration constructs a declarative configuration of the SANPolicy type for use with
@@ -62,5 +68,34 @@ func (b *SANPolicyApplyConfiguration) WithIP(value *IPPolicyApplyConfiguration) 
 // If called multiple times, the UPN field is set to the value of the last call.
 func (b *SANPolicyApplyConfiguration) WithUPN(value *UPNPolicyApplyConfiguration) *SANPolicyApplyConfiguration {
 	b.UPN = value
+	return b
+}
+
+// WithOtherNames adds the given value to the OtherNames field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the OtherNames field.
+func (b *SANPolicyApplyConfiguration) WithOtherNames(values ...*OtherNameApplyConfiguration) *SANPolicyApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithOtherNames")
+		}
+		b.OtherNames = append(b.OtherNames, *values[i])
+	}
+	return b
+}
+
+// WithDirectoryName sets the DirectoryName field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the DirectoryName field is set to the value of the last call.
+func (b *SANPolicyApplyConfiguration) WithDirectoryName(value *SubjectPolicyApplyConfiguration) *SANPolicyApplyConfiguration {
+	b.DirectoryName = value
+	return b
+}
+
+// WithRegisteredID sets the RegisteredID field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the RegisteredID field is set to the value of the last call.
+func (b *SANPolicyApplyConfiguration) WithRegisteredID(value *RegisteredIDPolicyApplyConfiguration) *SANPolicyApplyConfiguration {
+	b.RegisteredID = value
 	return b
 }

@@ -12,6 +12,9 @@ type ScepEndpointSpecApplyConfiguration struct {
 	// The RACredential to sign and decrypt with. Left out: one is made, named after
 	// the endpoint with the suffix "-ra", from the issuer of issuance.
 	RACredentialRef *LocalReferenceApplyConfiguration `json:"raCredentialRef,omitempty"`
+	// What the issuer does not tell of its CA: the rest of the chain, and the CA that
+	// is going to follow.
+	CA *EndpointCAApplyConfiguration `json:"ca,omitempty"`
 	// The kinds of certificate on offer.
 	Templates []EndpointTemplateApplyConfiguration `json:"templates,omitempty"`
 	// Proofs that let a device in; any one of them suffices.
@@ -22,7 +25,17 @@ type ScepEndpointSpecApplyConfiguration struct {
 	Compatibility *CompatibilityApplyConfiguration `json:"compatibility,omitempty"`
 	// The servers.
 	Server *ServerApplyConfiguration `json:"server,omitempty"`
-	// Whether the operator leaves this endpoint as it is. Servers go on serving.
+	// How much the servers and signers log.
+	Logging *LoggingApplyConfiguration `json:"logging,omitempty"`
+	// What becomes of audit records and traces.
+	Recording *RecordingApplyConfiguration `json:"recording,omitempty"`
+	// How the endpoint's URLs are tried.
+	Probes *ProbesApplyConfiguration `json:"probes,omitempty"`
+	// How the endpoint's traffic is compared with its own past.
+	Funnel *FunnelApplyConfiguration `json:"funnel,omitempty"`
+	// Whether the operator leaves this endpoint as it is: it puts nothing back, replaces no
+	// server and has no certificate of the endpoint's own RACredential issued out of turn.
+	// Servers go on serving.
 	Suspend *bool `json:"suspend,omitempty"`
 }
 
@@ -45,6 +58,14 @@ func (b *ScepEndpointSpecApplyConfiguration) WithIssuance(value *IssuanceApplyCo
 // If called multiple times, the RACredentialRef field is set to the value of the last call.
 func (b *ScepEndpointSpecApplyConfiguration) WithRACredentialRef(value *LocalReferenceApplyConfiguration) *ScepEndpointSpecApplyConfiguration {
 	b.RACredentialRef = value
+	return b
+}
+
+// WithCA sets the CA field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the CA field is set to the value of the last call.
+func (b *ScepEndpointSpecApplyConfiguration) WithCA(value *EndpointCAApplyConfiguration) *ScepEndpointSpecApplyConfiguration {
+	b.CA = value
 	return b
 }
 
@@ -95,6 +116,38 @@ func (b *ScepEndpointSpecApplyConfiguration) WithCompatibility(value *Compatibil
 // If called multiple times, the Server field is set to the value of the last call.
 func (b *ScepEndpointSpecApplyConfiguration) WithServer(value *ServerApplyConfiguration) *ScepEndpointSpecApplyConfiguration {
 	b.Server = value
+	return b
+}
+
+// WithLogging sets the Logging field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Logging field is set to the value of the last call.
+func (b *ScepEndpointSpecApplyConfiguration) WithLogging(value *LoggingApplyConfiguration) *ScepEndpointSpecApplyConfiguration {
+	b.Logging = value
+	return b
+}
+
+// WithRecording sets the Recording field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Recording field is set to the value of the last call.
+func (b *ScepEndpointSpecApplyConfiguration) WithRecording(value *RecordingApplyConfiguration) *ScepEndpointSpecApplyConfiguration {
+	b.Recording = value
+	return b
+}
+
+// WithProbes sets the Probes field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Probes field is set to the value of the last call.
+func (b *ScepEndpointSpecApplyConfiguration) WithProbes(value *ProbesApplyConfiguration) *ScepEndpointSpecApplyConfiguration {
+	b.Probes = value
+	return b
+}
+
+// WithFunnel sets the Funnel field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Funnel field is set to the value of the last call.
+func (b *ScepEndpointSpecApplyConfiguration) WithFunnel(value *FunnelApplyConfiguration) *ScepEndpointSpecApplyConfiguration {
+	b.Funnel = value
 	return b
 }
 

@@ -3,6 +3,7 @@
 package v1alpha1
 
 import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	v1 "k8s.io/client-go/applyconfigurations/meta/v1"
 )
 
@@ -17,14 +18,36 @@ type ScepEndpointStatusApplyConfiguration struct {
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// URLs that devices use.
 	URLs []string `json:"urls,omitempty"`
+	// Ways by which devices come.
+	Exposure []ExposureStatusApplyConfiguration `json:"exposure,omitempty"`
 	// Servers that exist.
 	Replicas *int32 `json:"replicas,omitempty"`
 	// Label selector of the servers' pods, for the scale subresource.
 	Selector *string `json:"selector,omitempty"`
 	// The RA credential in use.
 	RACredential *EndpointCredentialStatusApplyConfiguration `json:"raCredential,omitempty"`
+	// The CA certificate that the issuer issues with at present.
+	IssuingCA *IssuingCAStatusApplyConfiguration `json:"issuingCA,omitempty"`
+	// What devices are asked to trust, with the fingerprints that profiles name: the
+	// RA's certificates, the chain above them, and what is announced.
+	CA []CACertificateStatusApplyConfiguration `json:"ca,omitempty"`
+	// The RACredentials of purpose PolicyModule with which webhooks are called.
+	ClientCredentials []ClientCredentialStatusApplyConfiguration `json:"clientCredentials,omitempty"`
+	// What came of trying the URLs, as devices do; left out before that.
+	Probes *EndpointProbesApplyConfiguration `json:"probes,omitempty"`
+	// What is unusual of the endpoint's traffic; left out where nothing is.
+	Funnel *EndpointFunnelApplyConfiguration `json:"funnel,omitempty"`
+	// What became of trying the issuer with each template, where issuance.trial asks for it.
+	Trials []TemplateTrialApplyConfiguration `json:"trials,omitempty"`
+	// Certificates that were issued and not collected; left out where there are none.
+	Uncollected *UncollectedCertificatesApplyConfiguration `json:"uncollected,omitempty"`
+	// The hour in which a certificate was issued last. It is not written more than once an hour.
+	LastIssuedAt *metav1.Time `json:"lastIssuedAt,omitempty"`
 	// What the servers may ask the issuer for. An admission policy holds them to it.
 	Grants *IssuanceGrantsApplyConfiguration `json:"grants,omitempty"`
+	// The latest remedy that interrupts servers: their replacement for another reason than
+	// this spec.
+	Remedy *EndpointRemedyApplyConfiguration `json:"remedy,omitempty"`
 	// Value of the annotation scepter.dev/reconcile-requested-at that was handled last.
 	LastHandledReconcileAt *string `json:"lastHandledReconcileAt,omitempty"`
 }
@@ -66,6 +89,19 @@ func (b *ScepEndpointStatusApplyConfiguration) WithURLs(values ...string) *ScepE
 	return b
 }
 
+// WithExposure adds the given value to the Exposure field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Exposure field.
+func (b *ScepEndpointStatusApplyConfiguration) WithExposure(values ...*ExposureStatusApplyConfiguration) *ScepEndpointStatusApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithExposure")
+		}
+		b.Exposure = append(b.Exposure, *values[i])
+	}
+	return b
+}
+
 // WithReplicas sets the Replicas field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Replicas field is set to the value of the last call.
@@ -90,11 +126,98 @@ func (b *ScepEndpointStatusApplyConfiguration) WithRACredential(value *EndpointC
 	return b
 }
 
+// WithIssuingCA sets the IssuingCA field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the IssuingCA field is set to the value of the last call.
+func (b *ScepEndpointStatusApplyConfiguration) WithIssuingCA(value *IssuingCAStatusApplyConfiguration) *ScepEndpointStatusApplyConfiguration {
+	b.IssuingCA = value
+	return b
+}
+
+// WithCA adds the given value to the CA field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the CA field.
+func (b *ScepEndpointStatusApplyConfiguration) WithCA(values ...*CACertificateStatusApplyConfiguration) *ScepEndpointStatusApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithCA")
+		}
+		b.CA = append(b.CA, *values[i])
+	}
+	return b
+}
+
+// WithClientCredentials adds the given value to the ClientCredentials field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the ClientCredentials field.
+func (b *ScepEndpointStatusApplyConfiguration) WithClientCredentials(values ...*ClientCredentialStatusApplyConfiguration) *ScepEndpointStatusApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithClientCredentials")
+		}
+		b.ClientCredentials = append(b.ClientCredentials, *values[i])
+	}
+	return b
+}
+
+// WithProbes sets the Probes field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Probes field is set to the value of the last call.
+func (b *ScepEndpointStatusApplyConfiguration) WithProbes(value *EndpointProbesApplyConfiguration) *ScepEndpointStatusApplyConfiguration {
+	b.Probes = value
+	return b
+}
+
+// WithFunnel sets the Funnel field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Funnel field is set to the value of the last call.
+func (b *ScepEndpointStatusApplyConfiguration) WithFunnel(value *EndpointFunnelApplyConfiguration) *ScepEndpointStatusApplyConfiguration {
+	b.Funnel = value
+	return b
+}
+
+// WithTrials adds the given value to the Trials field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Trials field.
+func (b *ScepEndpointStatusApplyConfiguration) WithTrials(values ...*TemplateTrialApplyConfiguration) *ScepEndpointStatusApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithTrials")
+		}
+		b.Trials = append(b.Trials, *values[i])
+	}
+	return b
+}
+
+// WithUncollected sets the Uncollected field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Uncollected field is set to the value of the last call.
+func (b *ScepEndpointStatusApplyConfiguration) WithUncollected(value *UncollectedCertificatesApplyConfiguration) *ScepEndpointStatusApplyConfiguration {
+	b.Uncollected = value
+	return b
+}
+
+// WithLastIssuedAt sets the LastIssuedAt field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the LastIssuedAt field is set to the value of the last call.
+func (b *ScepEndpointStatusApplyConfiguration) WithLastIssuedAt(value metav1.Time) *ScepEndpointStatusApplyConfiguration {
+	b.LastIssuedAt = &value
+	return b
+}
+
 // WithGrants sets the Grants field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Grants field is set to the value of the last call.
 func (b *ScepEndpointStatusApplyConfiguration) WithGrants(value *IssuanceGrantsApplyConfiguration) *ScepEndpointStatusApplyConfiguration {
 	b.Grants = value
+	return b
+}
+
+// WithRemedy sets the Remedy field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Remedy field is set to the value of the last call.
+func (b *ScepEndpointStatusApplyConfiguration) WithRemedy(value *EndpointRemedyApplyConfiguration) *ScepEndpointStatusApplyConfiguration {
+	b.Remedy = value
 	return b
 }
 

@@ -3,7 +3,9 @@
 package v1alpha1
 
 import (
-	v1 "k8s.io/api/core/v1"
+	apiv1alpha1 "github.com/scepter-pki/scepter/api/v1alpha1"
+	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // ServerApplyConfiguration represents a declarative configuration of the Server type for use
@@ -13,12 +15,24 @@ import (
 type ServerApplyConfiguration struct {
 	// Number of servers.
 	Replicas *int32 `json:"replicas,omitempty"`
+	// How long a server that is to end goes on serving, not ready, while proxies and
+	// load balancers take notice.
+	DrainDelay *v1.Duration `json:"drainDelay,omitempty"`
 	// Processor and memory of each server. Left out: requests of 50m and 64Mi, a memory limit of 256Mi.
-	Resources *v1.ResourceRequirements `json:"resources,omitempty"`
+	Resources *corev1.ResourceRequirements `json:"resources,omitempty"`
 	// Labels of the nodes to run on.
 	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
 	// Taints to tolerate.
-	Tolerations []v1.Toleration `json:"tolerations,omitempty"`
+	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
+	// Whether a NetworkPolicy is made for the servers. Generated lets devices in at the
+	// servers' ports and the cluster's pods at that of /status and /metrics; and lets the
+	// servers out to the cluster's pods, to name servers, and to the ports 80, 443, 6443 and
+	// those of the URLs in this spec. Policies add up: one of yours can let more through.
+	NetworkPolicy *apiv1alpha1.NetworkPolicyMode `json:"networkPolicy,omitempty"`
+	// The proxy by which the servers call services: those of challenges, revocation lists and
+	// OCSP responders, audit sinks and collectors. Left out: they are called directly. The API
+	// server, the signers, and names that end in .svc or .cluster.local always are.
+	Proxy *OutboundProxyApplyConfiguration `json:"proxy,omitempty"`
 }
 
 // ServerApplyConfiguration constructs a declarative configuration of the Server type for use with
@@ -35,10 +49,18 @@ func (b *ServerApplyConfiguration) WithReplicas(value int32) *ServerApplyConfigu
 	return b
 }
 
+// WithDrainDelay sets the DrainDelay field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the DrainDelay field is set to the value of the last call.
+func (b *ServerApplyConfiguration) WithDrainDelay(value v1.Duration) *ServerApplyConfiguration {
+	b.DrainDelay = &value
+	return b
+}
+
 // WithResources sets the Resources field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Resources field is set to the value of the last call.
-func (b *ServerApplyConfiguration) WithResources(value v1.ResourceRequirements) *ServerApplyConfiguration {
+func (b *ServerApplyConfiguration) WithResources(value corev1.ResourceRequirements) *ServerApplyConfiguration {
 	b.Resources = &value
 	return b
 }
@@ -60,9 +82,25 @@ func (b *ServerApplyConfiguration) WithNodeSelector(entries map[string]string) *
 // WithTolerations adds the given value to the Tolerations field in the declarative configuration
 // and returns the receiver, so that objects can be build by chaining "With" function invocations.
 // If called multiple times, values provided by each call will be appended to the Tolerations field.
-func (b *ServerApplyConfiguration) WithTolerations(values ...v1.Toleration) *ServerApplyConfiguration {
+func (b *ServerApplyConfiguration) WithTolerations(values ...corev1.Toleration) *ServerApplyConfiguration {
 	for i := range values {
 		b.Tolerations = append(b.Tolerations, values[i])
 	}
+	return b
+}
+
+// WithNetworkPolicy sets the NetworkPolicy field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the NetworkPolicy field is set to the value of the last call.
+func (b *ServerApplyConfiguration) WithNetworkPolicy(value apiv1alpha1.NetworkPolicyMode) *ServerApplyConfiguration {
+	b.NetworkPolicy = &value
+	return b
+}
+
+// WithProxy sets the Proxy field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Proxy field is set to the value of the last call.
+func (b *ServerApplyConfiguration) WithProxy(value *OutboundProxyApplyConfiguration) *ServerApplyConfiguration {
+	b.Proxy = value
 	return b
 }

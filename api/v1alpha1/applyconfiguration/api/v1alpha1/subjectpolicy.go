@@ -13,8 +13,10 @@ import (
 type SubjectPolicyApplyConfiguration struct {
 	// Attributes that must be there.
 	Required []apiv1alpha1.SubjectAttribute `json:"required,omitempty"`
-	// Attributes that may be there. Left out: the required ones and commonName.
+	// Attributes that may be there. Left out: the required ones, those under attributes, and commonName.
 	Allowed []apiv1alpha1.SubjectAttribute `json:"allowed,omitempty"`
+	// Values that attributes may have. Those of an attribute that is not listed are not limited.
+	Attributes []AttributeValuesApplyConfiguration `json:"attributes,omitempty"`
 }
 
 // SubjectPolicyApplyConfiguration constructs a declarative configuration of the SubjectPolicy type for use with
@@ -39,6 +41,19 @@ func (b *SubjectPolicyApplyConfiguration) WithRequired(values ...apiv1alpha1.Sub
 func (b *SubjectPolicyApplyConfiguration) WithAllowed(values ...apiv1alpha1.SubjectAttribute) *SubjectPolicyApplyConfiguration {
 	for i := range values {
 		b.Allowed = append(b.Allowed, values[i])
+	}
+	return b
+}
+
+// WithAttributes adds the given value to the Attributes field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Attributes field.
+func (b *SubjectPolicyApplyConfiguration) WithAttributes(values ...*AttributeValuesApplyConfiguration) *SubjectPolicyApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithAttributes")
+		}
+		b.Attributes = append(b.Attributes, *values[i])
 	}
 	return b
 }

@@ -63,6 +63,22 @@ func (b *WebhookChallengeApplyConfiguration) WithSecretRef(value *LocalReference
 	return b
 }
 
+// WithClientCertificateRef sets the ClientCertificateRef field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ClientCertificateRef field is set to the value of the last call.
+func (b *WebhookChallengeApplyConfiguration) WithClientCertificateRef(value *LocalReferenceApplyConfiguration) *WebhookChallengeApplyConfiguration {
+	b.WebhookTargetApplyConfiguration.ClientCertificateRef = value
+	return b
+}
+
+// WithClientProbe sets the ClientProbe field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ClientProbe field is set to the value of the last call.
+func (b *WebhookChallengeApplyConfiguration) WithClientProbe(value apiv1alpha1.ClientProbe) *WebhookChallengeApplyConfiguration {
+	b.WebhookTargetApplyConfiguration.ClientProbe = &value
+	return b
+}
+
 // WithCABundleRef sets the CABundleRef field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the CABundleRef field is set to the value of the last call.

@@ -57,6 +57,22 @@ func (b *WebhookNotificationApplyConfiguration) WithSecretRef(value *LocalRefere
 	return b
 }
 
+// WithClientCertificateRef sets the ClientCertificateRef field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ClientCertificateRef field is set to the value of the last call.
+func (b *WebhookNotificationApplyConfiguration) WithClientCertificateRef(value *LocalReferenceApplyConfiguration) *WebhookNotificationApplyConfiguration {
+	b.WebhookTargetApplyConfiguration.ClientCertificateRef = value
+	return b
+}
+
+// WithClientProbe sets the ClientProbe field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ClientProbe field is set to the value of the last call.
+func (b *WebhookNotificationApplyConfiguration) WithClientProbe(value apiv1alpha1.ClientProbe) *WebhookNotificationApplyConfiguration {
+	b.WebhookTargetApplyConfiguration.ClientProbe = &value
+	return b
+}
+
 // WithRequired sets the Required field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Required field is set to the value of the last call.

@@ -11,7 +11,7 @@ import (
 //
 // WebhookTarget is a service that speaks step-ca's webhook protocol.
 type WebhookTargetApplyConfiguration struct {
-	// Where to POST to: https only. No log and no condition shows it.
+	// Where to POST to: https only. Logs and conditions show its host and port, and nothing else of it.
 	URL *string `json:"url,omitempty"`
 	// Sent as X-Smallstep-Webhook-ID. Left out: the name of the challenge.
 	ID *string `json:"id,omitempty"`
@@ -21,6 +21,13 @@ type WebhookTargetApplyConfiguration struct {
 	// username and password, tls.crt and tls.key. It needs the label
 	// scepter.dev/challenge-credentials: "true".
 	SecretRef *LocalReferenceApplyConfiguration `json:"secretRef,omitempty"`
+	// The RACredential of purpose PolicyModule that the client certificate comes from,
+	// in place of tls.crt and tls.key of the Secret: it renews itself.
+	ClientCertificateRef *LocalReferenceApplyConfiguration `json:"clientCertificateRef,omitempty"`
+	// How the servers ask whether the service accepts the next certificate of
+	// clientCertificateRef, before they show it: Head (a HEAD request), Post (an empty
+	// JSON object), or None (they do not ask). Left out: Head.
+	ClientProbe *apiv1alpha1.ClientProbe `json:"clientProbe,omitempty"`
 }
 
 // WebhookTargetApplyConfiguration constructs a declarative configuration of the WebhookTarget type for use with
@@ -60,5 +67,21 @@ func (b *WebhookTargetApplyConfiguration) WithAuthentication(values ...apiv1alph
 // If called multiple times, the SecretRef field is set to the value of the last call.
 func (b *WebhookTargetApplyConfiguration) WithSecretRef(value *LocalReferenceApplyConfiguration) *WebhookTargetApplyConfiguration {
 	b.SecretRef = value
+	return b
+}
+
+// WithClientCertificateRef sets the ClientCertificateRef field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ClientCertificateRef field is set to the value of the last call.
+func (b *WebhookTargetApplyConfiguration) WithClientCertificateRef(value *LocalReferenceApplyConfiguration) *WebhookTargetApplyConfiguration {
+	b.ClientCertificateRef = value
+	return b
+}
+
+// WithClientProbe sets the ClientProbe field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ClientProbe field is set to the value of the last call.
+func (b *WebhookTargetApplyConfiguration) WithClientProbe(value apiv1alpha1.ClientProbe) *WebhookTargetApplyConfiguration {
+	b.ClientProbe = &value
 	return b
 }
