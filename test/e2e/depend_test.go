@@ -154,10 +154,10 @@ func (d *depending) runAhead(t *testing.T) {
 	mustWait(t, "a device to enrol", d.enrols(t))
 }
 
-// eachServer runs a command of kubectl about each of the endpoint's pods.
+// eachServer runs a command of kubectl about each of the endpoint's servers, ready or not.
 func (d *depending) eachServer(t *testing.T, command func(pod string) []string) {
 	t.Helper()
-	for _, pod := range readyPods(t, "scepter-ra", d.endpoint) {
+	for _, pod := range livingPods(t, "scepter-ra", d.endpoint) {
 		if err := shared.rig.Kubectl(t.Context(), append(command("pod/"+pod.Name), "-n", namespace)...); err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -184,21 +185,21 @@ func servers(t *testing.T) []corev1.Pod {
 	return readyPods(t, "scepter-ra", endpoint)
 }
 
-// readyPods are an endpoint's, of servers or signers.
+// readyPods are those of livingPods that are ready.
 func readyPods(t *testing.T, name, endpoint string) []corev1.Pod {
+	t.Helper()
+	return slices.DeleteFunc(livingPods(t, name, endpoint), func(p corev1.Pod) bool { return !rig.PodReady(&p) })
+}
+
+// livingPods are an endpoint's, of servers or signers, but those on their way out.
+func livingPods(t *testing.T, name, endpoint string) []corev1.Pod {
 	t.Helper()
 	var all corev1.PodList
 	labels := client.MatchingLabels{"app.kubernetes.io/name": name, "scepter.dev/endpoint": endpoint}
 	if err := shared.api.List(t.Context(), &all, client.InNamespace(namespace), labels); err != nil {
 		t.Fatal(err)
 	}
-	var ready []corev1.Pod
-	for i := range all.Items {
-		if all.Items[i].DeletionTimestamp == nil && rig.PodReady(&all.Items[i]) {
-			ready = append(ready, all.Items[i])
-		}
-	}
-	return ready
+	return slices.DeleteFunc(all.Items, func(p corev1.Pod) bool { return p.DeletionTimestamp != nil })
 }
 
 func pemCertificate(t *testing.T, raw []byte) *x509.Certificate {
