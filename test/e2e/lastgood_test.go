@@ -37,26 +37,31 @@ func TestServersStartWithTheLastGoodConfiguration(t *testing.T) {
 	if err := shared.api.DeleteAllOf(t.Context(), &corev1.Pod{}, client.InNamespace(o.namespace), client.MatchingLabels{"app.kubernetes.io/name": "scepter-ra"}); err != nil {
 		t.Fatal(err)
 	}
-	mustWait(t, "new servers, which say why they use the old configuration", o.refuseSince(t, before))
+	mustWait(t, "new servers, which say why they use the old configuration", o.refuse(t, 2, 0, before))
 	mustWait(t, "a device to enrol", o.enrols(t))
+	if err := shared.rig.Kubectl(t.Context(), "rollout", "restart", "deployment/"+ownEndpoint+"-ra", "-n", o.namespace); err != nil {
+		t.Fatal(err)
+	}
+	mustWait(t, "the roll-out to stop at its first server", o.refuse(t, 2, 1, before))
+	mustWait(t, "a device to enrol with the others", o.enrols(t))
 	patch(&v1alpha1.ScepEndpoint{ObjectMeta: metav1.ObjectMeta{Name: ownEndpoint}}, `{"spec": {"suspend": false}}`)
 	mustWait(t, "the endpoint to be Ready", rig.Ready(shared.api, o.namespace, ownEndpoint))
 	mustWait(t, "all servers to use the configuration", settled(o.namespace, ownEndpoint))
 }
 
-// refuseSince checks that both servers have been made since then, are ready, and name the
-// configuration as a problem.
-func (o *ownTier) refuseSince(t *testing.T, since time.Time) rig.Check {
+// refuse checks that so many servers made since then are ready, so many are not, and that all
+// name the configuration as a problem.
+func (o *ownTier) refuse(t *testing.T, ready, unready int, since time.Time) rig.Check {
 	t.Helper()
 	return func(ctx context.Context) (bool, string, error) {
 		var all corev1.PodList
 		if err := shared.api.List(ctx, &all, client.InNamespace(o.namespace), client.MatchingLabels{"app.kubernetes.io/name": "scepter-ra"}); err != nil {
 			return false, "", err
 		}
-		refusing := 0
+		refusing := map[bool]int{}
 		for i := range all.Items {
 			pod := &all.Items[i]
-			if !rig.PodReady(pod) || pod.DeletionTimestamp != nil || pod.CreationTimestamp.Time.Before(since) {
+			if pod.DeletionTimestamp != nil || pod.CreationTimestamp.Time.Before(since) {
 				continue
 			}
 			raw, err := clientset(t).CoreV1().RESTClient().Get().Namespace(o.namespace).Resource("pods").
@@ -65,10 +70,10 @@ func (o *ownTier) refuseSince(t *testing.T, since time.Time) rig.Check {
 				return false, "", err
 			}
 			if strings.Contains(string(raw), "invalid RA configuration") {
-				refusing++
+				refusing[rig.PodReady(pod)]++
 			}
 		}
-		return refusing == 2, fmt.Sprintf("%d of 2", refusing), nil
+		return refusing[true] == ready && refusing[false] == unready, fmt.Sprintf("%d ready, %d not", refusing[true], refusing[false]), nil
 	}
 }
 
