@@ -10,9 +10,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/scepter-pki/scepter/internal/enrolrecord"
 )
 
 // holdings are the certificates that devices hold, by common name.
@@ -91,13 +94,23 @@ func mustDiffer(t *testing.T, held *holdings, want int) {
 // checkIssued: there is one CertificateRequest, and it has just that certificate.
 func checkIssued(held *x509.Certificate, requests []certmanagerv1.CertificateRequest) error {
 	if len(requests) != 1 {
-		return fmt.Errorf("it has %d CertificateRequests, want 1", len(requests))
+		return fmt.Errorf("it has %d CertificateRequests, want 1:%s", len(requests), describe(requests))
 	}
 	block, _ := pem.Decode(requests[0].Status.Certificate)
 	if block == nil || !bytes.Equal(block.Bytes, held.Raw) {
 		return fmt.Errorf("it holds another certificate than %s was issued", requests[0].Name)
 	}
 	return nil
+}
+
+// describe tells what is the same in requests, and what is not.
+func describe(requests []certmanagerv1.CertificateRequest) string {
+	var out strings.Builder
+	for i := range requests {
+		state, message := enrolrecord.StateOf(&requests[i])
+		fmt.Fprintf(&out, "\n%s %s %s %s %v", requests[i].CreationTimestamp.UTC().Format(time.TimeOnly), requests[i].Name, state, message, requests[i].Labels)
+	}
+	return out.String()
 }
 
 // requestsOf lists the CertificateRequests for a wave's devices, by common name.

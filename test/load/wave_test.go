@@ -34,7 +34,7 @@ func testWave(t *testing.T) {
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error { return wreck(groupCtx, count) })
 	group.Go(func() error { return enrolAll(groupCtx, own, waveAtOnce, held) })
-	group.Go(func() error { return enrolStock(groupCtx, t.TempDir(), held, count) })
+	group.Go(func() error { return enrolStock(groupCtx, t, held, count) })
 	if err := group.Wait(); err != nil {
 		t.Fatal(err)
 	}
@@ -63,12 +63,13 @@ func enrolAll(ctx context.Context, devices []*device, atOnce int, held *holdings
 }
 
 // enrolStock has clients of others enrol, each kind in turn.
-func enrolStock(ctx context.Context, dir string, held *holdings, count *tally) error {
+func enrolStock(ctx context.Context, t *testing.T, held *holdings, count *tally) error {
+	dir := t.TempDir()
 	clients := append(stock.All(shared.device), &stock.Certmonger{Run: shared.device})
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(waveStockAtOnce)
 	for i := range waveStock {
-		s := &stockDevice{client: clients[i%len(clients)], dir: fmt.Sprintf("%s/%d", dir, i), tally: count}
+		s := &stockDevice{client: clients[i%len(clients)], dir: fmt.Sprintf("%s/%d", dir, i), tally: count, logf: t.Logf}
 		group.Go(func() error { return s.enrol(ctx, fmt.Sprintf("wavestock%02d%s", i, domain), held) })
 	}
 	return group.Wait()

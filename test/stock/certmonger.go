@@ -105,7 +105,7 @@ func (c *Certmonger) session(ctx context.Context, dir string, r Request, command
 	if exit := readText(filepath.Join(home, "exit")); exit != "0" {
 		return nil, &ClientError{Client: c.Name(), Output: readText(filepath.Join(home, "output")), Err: errors.New("exit status " + exit)}
 	}
-	return readIdentity(dir)
+	return ReadIdentity(dir)
 }
 
 // readText is the content of a file, "" if there is none.

@@ -100,5 +100,5 @@ func (s *Smallstep) enrol(ctx context.Context, dir string, r Request, extra ...s
 	if _, err := output(s.Run(ctx, s.Program, args...), s.Name()); err != nil {
 		return nil, err
 	}
-	return readIdentity(dir)
+	return ReadIdentity(dir)
 }

@@ -329,7 +329,7 @@ func (d *device) unpack(ctx context.Context, x exchange) (*Identity, error) {
 	if err := d.openssl(ctx, "pkcs7", "-inform", "der", "-in", "issued.der", "-print_certs", "-out", certFile); err != nil {
 		return nil, err
 	}
-	return readIdentity(d.dir)
+	return ReadIdentity(d.dir)
 }
 
 func (d *device) isEC() bool { return slices.Contains(d.KeyOptions, "EC") }

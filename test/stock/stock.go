@@ -150,9 +150,9 @@ func readCertificates(path string) ([]*x509.Certificate, error) {
 	return out, nil
 }
 
-// readIdentity reads the key and the certificate in a client's directory, and checks
+// ReadIdentity reads the key and the certificate in a client's directory, and checks
 // that they belong together.
-func readIdentity(dir string) (*Identity, error) {
+func ReadIdentity(dir string) (*Identity, error) {
 	key, err := readKey(filepath.Join(dir, keyFile))
 	if err != nil {
 		return nil, err
