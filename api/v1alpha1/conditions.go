@@ -291,6 +291,9 @@ const (
 	ReasonAccessMissing = "AccessMissing"
 	// ReasonRequestsRefused surfaces when admission, such as cert-manager's webhook, refuses the CertificateRequests that the servers make.
 	ReasonRequestsRefused = "RequestsRefused"
+	// ReasonAdmissionUnreachable surfaces when the API server cannot reach an admission webhook for
+	// CertificateRequests, such as cert-manager's, so that devices are told to come again.
+	ReasonAdmissionUnreachable = "AdmissionUnreachable"
 	// ReasonServiceUnauthenticated surfaces when the service that a challenge needs does not
 	// accept the servers' credential; the message names the Secret.
 	ReasonServiceUnauthenticated = "ServiceUnauthenticated"

@@ -27,7 +27,7 @@ func enrolling(ep *v1alpha1.ScepEndpoint, seen *observation, now time.Time) meta
 	if c, told := accessMissing(ep, seen); told {
 		return c
 	}
-	if c, told := serversTrouble(seen, requests); told {
+	if c, told := serversTrouble(seen, requests, now); told {
 		return c
 	}
 	if c, told := servicesTrouble(ep, seen, requests); told {
@@ -109,31 +109,42 @@ func noApprover(ep *v1alpha1.ScepEndpoint) string {
 		"or add a CertificateRequestPolicy if approver-policy is in use, or run cmctl approve", strings.ToLower(ref.Kind), ref.Group)
 }
 
+// admissionLasts is how long an unreachable webhook counts without another device that says so.
+// Those that were turned away come again within minutes; a webhook that was only started anew
+// must not be held against an endpoint where no device comes until tomorrow.
+const admissionLasts = 10 * time.Minute
+
 // troubles are what only the servers see of enrolments, in the order in which they matter.
 var troubles = []struct {
 	kind    raconfig.TroubleKind
+	lasts   time.Duration // how long it counts where no device comes again; 0: until one does
 	reason  string
 	message string
 }{
 	{
-		raconfig.TroubleRecordsFull, v1alpha1.ReasonRecordsFull,
+		raconfig.TroubleRecordsFull, 0, v1alpha1.ReasonRecordsFull,
 		"no further CertificateRequest may be stored in this namespace, devices are told to come again: raise the ResourceQuota; " +
 			"records inside their keep-until are not deleted early",
 	},
 	{
-		raconfig.TroubleRefused, v1alpha1.ReasonRequestsRefused,
+		raconfig.TroubleAdmission, admissionLasts, v1alpha1.ReasonAdmissionUnreachable,
+		"the API server could not reach an admission webhook for the latest CertificateRequest, the device was told to come again: " +
+			"see that the pods of cert-manager's webhook, and of policy engines, run, and that the API server reaches them; the servers' log names the webhook",
+	},
+	{
+		raconfig.TroubleRefused, 0, v1alpha1.ReasonRequestsRefused,
 		"the API server refused the latest CertificateRequest when it was made: see cert-manager's webhook and the admission policies; " +
 			"the servers' audit records with the reason InvalidRequest quote it",
 	},
 	{
-		raconfig.TroubleMismatch, v1alpha1.ReasonIssuedMismatch,
+		raconfig.TroubleMismatch, 0, v1alpha1.ReasonIssuedMismatch,
 		"the issuer made another certificate than was asked for, and it was not handed out: let the issuer keep to the CertificateRequest; " +
 			"the servers' audit records with the reason IssuedMismatch say what differs",
 	},
 }
 
 // serversTrouble is a trouble that is newer than every CertificateRequest made since.
-func serversTrouble(seen *observation, requests []*certmanagerv1.CertificateRequest) (metav1.Condition, bool) {
+func serversTrouble(seen *observation, requests []*certmanagerv1.CertificateRequest, now time.Time) (metav1.Condition, bool) {
 	if seen.replicas.value == nil {
 		return metav1.Condition{}, false
 	}
@@ -142,8 +153,12 @@ func serversTrouble(seen *observation, requests []*certmanagerv1.CertificateRequ
 		newest = requests[0].CreationTimestamp.Time
 	}
 	for _, t := range troubles {
+		since := newest
+		if ago := now.Add(-t.lasts); t.lasts > 0 && ago.After(since) {
+			since = ago
+		}
 		for _, r := range *seen.replicas.value {
-			if r.status != nil && r.status.TroubledSince(t.kind, newest) {
+			if r.status != nil && r.status.TroubledSince(t.kind, since) {
 				return conditions.False(v1alpha1.ConditionEnrolling, t.reason, t.message), true
 			}
 		}

@@ -140,6 +140,7 @@ func TestServersTrouble(t *testing.T) {
 	for kind, reason := range map[raconfig.TroubleKind]string{
 		raconfig.TroubleRefused:     v1alpha1.ReasonRequestsRefused,
 		raconfig.TroubleRecordsFull: v1alpha1.ReasonRecordsFull,
+		raconfig.TroubleAdmission:   v1alpha1.ReasonAdmissionUnreachable,
 		raconfig.TroubleMismatch:    v1alpha1.ReasonIssuedMismatch,
 	} {
 		replicas := []replica{{name: "starting"}, {name: "a", status: &raconfig.ReplicaStatus{
@@ -158,6 +159,23 @@ func TestServersTrouble(t *testing.T) {
 			if got := enrolling(weekly, seen, noon); got.Reason != c.want {
 				t.Errorf("%s with %d requests: %s %s, want %s", kind, len(c.requests), got.Status, got.Reason, c.want)
 			}
+		}
+	}
+}
+
+// A webhook that could not be reached is forgotten after a while, if no device comes again;
+// a quota is not.
+func TestServersTroubleWithoutDevices(t *testing.T) {
+	for kind, reason := range map[raconfig.TroubleKind]string{
+		raconfig.TroubleAdmission:   v1alpha1.ReasonNoRequests,
+		raconfig.TroubleRecordsFull: v1alpha1.ReasonRecordsFull,
+	} {
+		replicas := []replica{{name: "a", status: &raconfig.ReplicaStatus{
+			Troubles: []raconfig.Trouble{{Kind: kind, Last: noon.Add(-admissionLasts - time.Second), Count: 3}},
+		}}}
+		seen := &observation{requests: read[[]certmanagerv1.CertificateRequest]{value: &[]certmanagerv1.CertificateRequest{}}, replicas: read[[]replica]{value: &replicas}}
+		if got := enrolling(weekly, seen, noon); got.Reason != reason {
+			t.Errorf("%s: %s %s, want %s", kind, got.Status, got.Reason, reason)
 		}
 	}
 }

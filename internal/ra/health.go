@@ -40,7 +40,7 @@ var symptoms = []struct {
 }{
 	{err: issue.ErrFull, trouble: raconfig.TroubleRecordsFull},
 	{err: issue.ErrRefused, trouble: raconfig.TroubleRefused},
-	{err: issue.ErrWebhook, away: raconfig.DependencyWebhook},
+	{err: issue.ErrWebhook, away: raconfig.DependencyWebhook, trouble: raconfig.TroubleAdmission},
 	{err: issue.ErrAPIServer, away: raconfig.DependencyAPIServer},
 }
 
@@ -90,6 +90,7 @@ func (h *health) seeProgress(e *enrolment) {
 	delete(h.away, raconfig.DependencyAPIServer)
 	if e.admitted != "" { // it was recorded just now
 		delete(h.away, raconfig.DependencyWebhook)
+		delete(h.troubles, raconfig.TroubleAdmission)
 		delete(h.troubles, raconfig.TroubleRefused)
 		delete(h.troubles, raconfig.TroubleRecordsFull)
 	}

@@ -120,12 +120,15 @@ func TestWebhooks(t *testing.T) {
 	request := enrolment(t, 1)
 	ratest.Eventually(t, "the webhook to be asked", func() error { return unavailable(t, f.server.URL, request) })
 	check(t, wantAway(f.server.Status(), raconfig.DependencyWebhook, true))
+	check(t, wantTrouble(f.server.Status(), raconfig.TroubleAdmission, true))
+	f.server.WantLogged(audit.Unavailable, "away.example.com")
 	if err := hooks.Delete(t.Context(), hook.Name, metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	request = enrolment(t, 2)
 	ratest.Eventually(t, "the webhook to be gone", func() error { return succeeded(device(f.server.URL).Enrol(limited(t), request)) })
 	check(t, wantAway(f.server.Status(), raconfig.DependencyWebhook, false))
+	check(t, wantTrouble(f.server.Status(), raconfig.TroubleAdmission, false))
 }
 
 func TestMismatchIsATrouble(t *testing.T) {

@@ -212,6 +212,8 @@ const (
 	TroubleRefused TroubleKind = "RequestsRefused"
 	// TroubleRecordsFull: a quota leaves no room for CertificateRequests.
 	TroubleRecordsFull TroubleKind = "RecordsFull"
+	// TroubleAdmission: the API server cannot reach an admission webhook for CertificateRequests.
+	TroubleAdmission TroubleKind = "AdmissionUnreachable"
 	// TroubleMismatch: the issuer makes other certificates than are asked for.
 	TroubleMismatch TroubleKind = "IssuedMismatch"
 )
