@@ -355,15 +355,17 @@ func (x *exchange) send(mediaType string, body []byte) error {
 }
 
 // deliver is write for an answer that must not get lost unnoticed: the server lets go of
-// it at once, and notices if the client has gone meanwhile.
+// it at once, and says if the client had gone before. One that goes as soon as it has the
+// answer ends the context as well, so that is not looked at any more.
 func (x *exchange) deliver(ctx context.Context, mediaType string, body []byte) error {
+	gone := ctx.Err()
 	if err := x.send(mediaType, body); err != nil {
 		return err
 	}
 	if err := http.NewResponseController(x.w).Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err //nolint:wrapcheck // says it all
 	}
-	return ctx.Err() //nolint:wrapcheck // says it all
+	return gone //nolint:wrapcheck // says it all
 }
 
 func (x *exchange) unavailable(why *UnavailableError) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -71,5 +72,34 @@ func TestSentIsToldOfAClientThatIsGone(t *testing.T) {
 	}
 	if err := f.wait(t); err == nil {
 		t.Error("it is said to have been sent, and there was nobody")
+	}
+}
+
+// hastyClient goes as soon as it has the answer.
+type hastyClient struct {
+	http.ResponseWriter
+	hangUp func()
+}
+
+// FlushError implements what http.ResponseController asks for.
+func (c hastyClient) FlushError() error {
+	c.hangUp()
+	return nil
+}
+
+func TestSentIsToldOfAClientThatGoesWithItsAnswer(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	ctx, hangUp := context.WithCancel(t.Context())
+	f := following{sent: make(chan error, 1), decide: func(context.Context) {}}
+	s := sceptest.NewServer(t, sceptest.Options{CA: b.ca, Identity: b.id, Backend: f})
+	request := httptest.NewRequestWithContext(ctx, http.MethodPost, "/scep?operation=PKIOperation", bytes.NewReader(b.message(t).Bytes(t)))
+	answer := httptest.NewRecorder()
+	s.Handler.ServeHTTP(hastyClient{answer, hangUp}, request)
+	if answer.Code != http.StatusOK || ctx.Err() == nil {
+		t.Fatalf("HTTP %d, %v", answer.Code, ctx.Err())
+	}
+	if err := f.wait(t); err != nil {
+		t.Errorf("it was sent: %v", err)
 	}
 }
