@@ -27,15 +27,7 @@ func onlyHTTP2(config *tls.Config) *http.Client {
 
 func TestHTTPVersions(t *testing.T) {
 	t.Parallel()
-	cluster := ratest.NewCluster(t)
-	files := ratest.NewFiles(t, cluster)
-	certificate, key, pool := tlsFiles(t, cluster)
-	files.Write(files.Dirs.TLS, "tls.crt", certificate)
-	files.Write(files.Dirs.TLS, "tls.key", key)
-	files.Config.TLS = true
-	files.WriteConfig()
-	r := run(t, cluster, files, 0)
-	trusting := &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	r, _, trusting := runTLS(t)
 	for n, tc := range []struct {
 		url    string
 		client *http.Client

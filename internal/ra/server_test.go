@@ -187,15 +187,8 @@ func TestLongURL(t *testing.T) {
 
 func TestTLS(t *testing.T) {
 	t.Parallel()
-	cluster := ratest.NewCluster(t)
-	files := ratest.NewFiles(t, cluster)
-	certificate, key, pool := tlsFiles(t, cluster)
-	files.Write(files.Dirs.TLS, "tls.crt", certificate)
-	files.Write(files.Dirs.TLS, "tls.key", key)
-	files.Config.TLS = true
-	files.WriteConfig()
-	r := run(t, cluster, files, 0)
-	https := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}}
+	r, files, trusting := runTLS(t)
+	https := &http.Client{Transport: &http.Transport{TLSClientConfig: trusting}}
 	client := device(r.tlsURL)
 	client.HTTP = https
 	request := enrolment(t, 1)
@@ -237,6 +230,19 @@ func TestMintListeners(t *testing.T) {
 	if body, status := get(t, http.DefaultClient, strings.Replace(r.mintURL, "https", "http", 1)); status != http.StatusBadRequest {
 		t.Errorf("without TLS: status %d, %s", status, body)
 	}
+}
+
+// runTLS runs a server that speaks TLS to devices, and returns its files and what trusts it.
+func runTLS(t *testing.T) (*running, *ratest.Files, *tls.Config) {
+	t.Helper()
+	cluster := ratest.NewCluster(t)
+	files := ratest.NewFiles(t, cluster)
+	certificate, key, pool := tlsFiles(t, cluster)
+	files.Write(files.Dirs.TLS, "tls.crt", certificate)
+	files.Write(files.Dirs.TLS, "tls.key", key)
+	files.Config.TLS = true
+	files.WriteConfig()
+	return run(t, cluster, files, 0), files, &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 }
 
 // tlsFiles makes a certificate for loopback.
